@@ -1,0 +1,1 @@
+//! Sessions over governed tables: planning and execution

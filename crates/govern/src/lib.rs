@@ -1,0 +1,1 @@
+//! The governed table: policy filter, masks, barrier, compaction

@@ -1,0 +1,5 @@
+//! Credentials to principals.
+
+mod principal;
+
+pub use principal::{Authentication, Principal, PrincipalKind};

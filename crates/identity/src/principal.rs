@@ -1,0 +1,94 @@
+//! Who asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meshgate_model::{AttributeValue, Fingerprint};
+use sha2::{Digest, Sha256};
+
+/// A user or service whose credential was checked. Made by [`crate::Identity`] only.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Principal {
+    kind: PrincipalKind,
+    name: String,
+    groups: BTreeSet<String>,
+    attributes: BTreeMap<String, AttributeValue>,
+    authentication: Authentication,
+}
+
+/// What kind of principal: also the Cedar entity type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum PrincipalKind {
+    /// A person.
+    User,
+    /// A program.
+    Service,
+}
+
+/// How the principal proved who it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Authentication {
+    /// Not at all: anonymous access is on.
+    Anonymous,
+    /// A gateway token.
+    Token,
+    /// A user's password.
+    Password,
+}
+
+impl Principal {
+    pub(crate) fn new(
+        kind: PrincipalKind,
+        name: String,
+        groups: BTreeSet<String>,
+        attributes: BTreeMap<String, AttributeValue>,
+        authentication: Authentication,
+    ) -> Self {
+        Self { kind, name, groups, attributes, authentication }
+    }
+
+    /// A user or a service.
+    pub fn kind(&self) -> PrincipalKind {
+        self.kind
+    }
+
+    /// The user's or service's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The groups it is a member of.
+    pub fn groups(&self) -> &BTreeSet<String> {
+        &self.groups
+    }
+
+    /// Its attributes, typed as mesh.yaml declares them.
+    pub fn attributes(&self) -> &BTreeMap<String, AttributeValue> {
+        &self.attributes
+    }
+
+    /// How it proved who it is.
+    pub fn authentication(&self) -> Authentication {
+        self.authentication
+    }
+
+    /// A digest of everything a policy can see of it. The name is part of it: policies may name a user.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        hash.update(format!(
+            "{:?}\u{0}{:?}\u{0}{:?}\u{0}{:?}\u{0}{:?}",
+            self.kind, self.name, self.groups, self.attributes, self.authentication
+        ));
+        Fingerprint(hash.finalize().into())
+    }
+}
+
+impl Authentication {
+    /// The word policies see as `context.authentication`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Token => "token",
+            Self::Password => "password",
+        }
+    }
+}

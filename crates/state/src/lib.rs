@@ -1,0 +1,1 @@
+//! Mutable state of a gateway

@@ -1,0 +1,1 @@
+//! The contract of a table format, and the one scan

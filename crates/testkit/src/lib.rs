@@ -1,0 +1,1 @@
+//! Builders of meshes, tables, tokens and an in-process gateway
