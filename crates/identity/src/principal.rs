@@ -5,7 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use meshgate_model::{AttributeValue, Fingerprint};
 use sha2::{Digest, Sha256};
 
-/// A user or service whose credential was checked. Made by [`crate::Identity`] only.
+/// A user or service whose credential was checked. Made by [`crate::Identity`] only:
+///
+/// ```compile_fail
+/// use meshgate_identity::{Authentication, Principal, PrincipalKind};
+/// let forged = Principal::new(
+///     PrincipalKind::User,
+///     "root".to_owned(),
+///     Default::default(),
+///     Default::default(),
+///     Authentication::Token,
+/// );
+/// ```
+///
+/// ```compile_fail
+/// fn promote(guess: meshgate_identity::Principal) -> meshgate_identity::Principal {
+///     meshgate_identity::Principal { hypothetical: false, ..guess }
+/// }
+/// ```
+///
+/// The one exception, [`Principal::hypothetical`], is marked for life and cannot run a query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Principal {
     kind: PrincipalKind,
@@ -13,6 +32,7 @@ pub struct Principal {
     groups: BTreeSet<String>,
     attributes: BTreeMap<String, AttributeValue>,
     authentication: Authentication,
+    hypothetical: bool,
 }
 
 /// What kind of principal: also the Cedar entity type.
@@ -43,7 +63,30 @@ impl Principal {
         attributes: BTreeMap<String, AttributeValue>,
         authentication: Authentication,
     ) -> Self {
-        Self { kind, name, groups, attributes, authentication }
+        Self { kind, name, groups, attributes, authentication, hypothetical: false }
+    }
+
+    /// Somebody to ask policies about ("what would she see?"): for `access explain` and policy tests.
+    ///
+    /// SECURITY: no credential stands behind it; whoever runs statements refuses it ([`Self::is_hypothetical`]).
+    pub fn hypothetical(
+        kind: PrincipalKind,
+        name: impl Into<String>,
+        groups: BTreeSet<String>,
+        attributes: BTreeMap<String, AttributeValue>,
+    ) -> Self {
+        let authentication = Authentication::Token;
+        Self { kind, name: name.into(), groups, attributes, authentication, hypothetical: true }
+    }
+
+    /// The same principal, supposing it had proved itself in another way: hypothetical whatever it was before.
+    pub fn supposing(self, authentication: Authentication) -> Self {
+        Self { authentication, hypothetical: true, ..self }
+    }
+
+    /// Whether no credential stands behind it.
+    pub fn is_hypothetical(&self) -> bool {
+        self.hypothetical
     }
 
     /// A user or a service.
