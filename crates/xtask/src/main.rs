@@ -1,2 +1,54 @@
-//! The developer commands.
-fn main() {}
+//! The developer's commands: `cargo xtask <command>`. Not part of the product and never a dependency of it.
+//!
+//! * `tidy`: the rules of the house that neither the compiler nor clippy knows: layers, sole owners of heavy
+//!   dependencies, file sizes, module docs. Each finding names file and line and says what to do. See [`tidy`].
+//! * `test`: everything that can fail: `cargo test --workspace`, then the real clients against a real binary. See
+//!   [`test`].
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+mod test;
+mod tidy;
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  tidy                 check the rules of the house
+  test [--no-clients]  unit, doc and integration tests, then the client matrix of tests/clients
+                       (MESHGATE_BIN: the binary for the clients; built in the dev profile if not set)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["tidy"] => root().and_then(|root| tidy::run(&root)),
+        ["test"] => root().and_then(|root| test::run(&root, test::Clients::Run)),
+        ["test", "--no-clients"] => root().and_then(|root| test::run(&root, test::Clients::Skip)),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root: two above this crate.
+fn root() -> anyhow::Result<PathBuf> {
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest.ancestors().nth(2).map(Path::to_path_buf).context("xtask is not at crates/xtask of a workspace")
+}
+
+#[expect(clippy::print_stderr, reason = "a command line tool talks to its user")]
+fn say(text: &str) {
+    eprintln!("{}", text.trim_end());
+}

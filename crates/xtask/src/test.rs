@@ -1,0 +1,61 @@
+//! `cargo xtask test`: the tests inside the workspace, then the clients of others against the binary.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+
+use crate::say;
+
+/// Whether the client matrix runs after the tests of the workspace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    Run,
+    Skip,
+}
+
+/// Stops at the first part that fails; the output of every part goes straight to the terminal.
+pub(crate) fn run(root: &Path, clients: Clients) -> anyhow::Result<()> {
+    step(cargo(root).args(["test", "--workspace"]))?;
+    if clients == Clients::Skip {
+        return Ok(());
+    }
+    let binary = binary(root)?;
+    step(Command::new("python3").current_dir(root).arg("tests/clients/run.py").env("MESHGATE_BIN", binary))
+}
+
+/// The binary the clients talk to: the one that the caller names, else one built now in the dev profile.
+fn binary(root: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os("MESHGATE_BIN") {
+        let named = std::path::absolute(PathBuf::from(named)).context("resolving MESHGATE_BIN")?;
+        ensure!(
+            named.is_file(),
+            "MESHGATE_BIN names {}, which is no file: build it, or unset MESHGATE_BIN",
+            named.display()
+        );
+        return Ok(named);
+    }
+    step(cargo(root).args(["build", "--package", "meshgate"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let built = target.join("debug").join(format!("meshgate{}", std::env::consts::EXE_SUFFIX));
+    ensure!(built.is_file(), "the build left no binary at {}: set MESHGATE_BIN to where it is", built.display());
+    Ok(built)
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+fn step(command: &mut Command) -> anyhow::Result<()> {
+    let words: Vec<_> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    let line = words.join(" ");
+    say(&format!("xtask: {line}"));
+    let status = command.status().with_context(|| format!("starting `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    Ok(())
+}
