@@ -1,0 +1,186 @@
+//! From a credential to a principal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use meshgate_model::{AttributeTypes, AttributeValue, Clock, Entropy, Secret};
+
+use crate::attempts::Attempts;
+use crate::error::Reason;
+use crate::{
+    AttributeTexts, Authentication, ClientInfo, Credential, CredentialStore, Error, GuardLimits, PasswordCost,
+    Principal, PrincipalKind, SessionKey, TokenHash, UserRecord, session, token,
+};
+
+/// The name of whoever has none. No user or token can have it.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+/// The user name that says: the password is a gateway token. No user can have it.
+pub(crate) const TOKEN_USER: &str = "token";
+
+/// What is accepted, and how it is guarded.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether requests without a credential become the principal `anonymous`.
+    pub anonymous: bool,
+    /// Whether users may log in with passwords.
+    pub password_login: bool,
+    /// Against guessing.
+    pub guard: GuardLimits,
+    /// The cost of the work done for users who do not exist: the cost at which passwords are stored.
+    pub password_cost: PasswordCost,
+    /// The key of session bearers; without one they end with the process.
+    pub session_key: Option<SessionKey>,
+    /// How long a session bearer is good for.
+    pub session_ttl_s: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            anonymous: false,
+            password_login: true,
+            guard: GuardLimits::default(),
+            password_cost: PasswordCost::default(),
+            session_key: None,
+            session_ttl_s: 12 * 3600,
+        }
+    }
+}
+
+/// Checks credentials. The only maker of a [`Principal`].
+#[derive(Debug)]
+pub struct Identity {
+    store: Arc<dyn CredentialStore>,
+    options: Options,
+    session_key: SessionKey,
+    attempts: Attempts,
+    clock: Arc<dyn Clock>,
+}
+
+impl Identity {
+    /// An identity over the tokens and users of a store.
+    pub fn new(
+        store: Arc<dyn CredentialStore>,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let session_key = options.session_key.clone().unwrap_or_else(|| {
+            let mut bytes = [0; 32];
+            entropy.fill(&mut bytes);
+            SessionKey::new(bytes)
+        });
+        let attempts = Attempts::new(options.guard, options.password_cost, clock.clone(), entropy);
+        Self { store, options, session_key, attempts, clock }
+    }
+
+    /// Who this is. Nothing but verified passwords is remembered from one call to the next, and those are tied to the
+    /// stored record: whatever was revoked, removed or changed, here or by another process, counts at once.
+    pub async fn authenticate(
+        &self,
+        credential: &Credential,
+        client: &ClientInfo,
+        types: &AttributeTypes,
+    ) -> Result<Principal, Error> {
+        match credential {
+            Credential::Anonymous if self.options.anonymous => Ok(anonymous()),
+            Credential::Anonymous => Err(Error::Missing),
+            Credential::Bearer(bearer) if session::is_session(bearer) => self.by_session(bearer, types).await,
+            Credential::Bearer(token) => self.by_token(token, types).await,
+            Credential::Basic { user, password } if user == TOKEN_USER => self.by_token(password, types).await,
+            Credential::Basic { user, password } => {
+                let user = self.by_password(user, password, client).await?;
+                principal_of(user, types)
+            }
+        }
+    }
+
+    /// Who this is, and a bearer to say so again: for the handshake of wires that have one. A token is its own bearer, a
+    /// password buys a session bearer, anonymous callers get none.
+    pub async fn login(
+        &self,
+        credential: &Credential,
+        client: &ClientInfo,
+        types: &AttributeTypes,
+    ) -> Result<(Principal, Option<Secret>), Error> {
+        match credential {
+            Credential::Basic { user, password } if user != TOKEN_USER => {
+                let user = self.by_password(user, password, client).await?;
+                let until = self.clock.now().plus_seconds(i64::from(self.options.session_ttl_s));
+                let bearer = self.session_key.seal(&user, until);
+                Ok((principal_of(user, types)?, Some(bearer)))
+            }
+            Credential::Basic { password: bearer, .. } | Credential::Bearer(bearer) => {
+                Ok((self.authenticate(credential, client, types).await?, Some(bearer.clone())))
+            }
+            Credential::Anonymous => Ok((self.authenticate(credential, client, types).await?, None)),
+        }
+    }
+
+    async fn by_token(&self, given: &Secret, types: &AttributeTypes) -> Result<Principal, Error> {
+        let unknown = || Error::Refused(Reason::UnknownToken);
+        if !token::is_token(given.expose()) {
+            return Err(unknown());
+        }
+        let hash = TokenHash::of(given);
+        // SECURITY: the store finds by hash; what it found is compared again, in constant time.
+        let found = self.store.find_token(&hash).await?.filter(|record| record.hash == hash);
+        let record = found.ok_or_else(unknown)?;
+        if record.revoked.is_some() {
+            return Err(Error::Revoked { id: record.id, name: record.name });
+        }
+        if let Some(at) = record.expires.filter(|at| *at <= self.clock.now()) {
+            return Err(Error::Expired { id: record.id, name: record.name, at });
+        }
+        let attributes = typed(&record.name, &record.attributes, types)?;
+        Ok(Principal::new(record.kind, record.name, record.groups, attributes, Authentication::Token))
+    }
+
+    async fn by_password(&self, name: &str, password: &Secret, client: &ClientInfo) -> Result<UserRecord, Error> {
+        if !self.options.password_login {
+            return Err(Error::PasswordLoginOff);
+        }
+        let user = self.store.find_user(name).await?;
+        self.attempts.check(name, password, user.as_ref(), client).await?;
+        user.ok_or_else(|| Error::Refused(Reason::UnknownUser(name.to_owned())))
+    }
+
+    async fn by_session(&self, bearer: &Secret, types: &AttributeTypes) -> Result<Principal, Error> {
+        let ended = || Error::Refused(Reason::Session);
+        if !self.options.password_login {
+            return Err(Error::PasswordLoginOff);
+        }
+        let claim = self.session_key.open(bearer).filter(|claim| claim.until > self.clock.now()).ok_or_else(ended)?;
+        let user = self.store.find_user(&claim.user).await?;
+        let user = user.filter(|user| user.password.version() == claim.version).ok_or_else(ended)?;
+        principal_of(user, types)
+    }
+}
+
+fn anonymous() -> Principal {
+    let (groups, attributes) = (BTreeSet::new(), BTreeMap::new());
+    Principal::new(PrincipalKind::User, ANONYMOUS.to_owned(), groups, attributes, Authentication::Anonymous)
+}
+
+fn principal_of(user: UserRecord, types: &AttributeTypes) -> Result<Principal, Error> {
+    let attributes = typed(&user.name, &user.attributes, types)?;
+    Ok(Principal::new(PrincipalKind::User, user.name, user.groups, attributes, Authentication::Password))
+}
+
+/// The attributes that the mesh declares, in its types; what it does not declare no policy can ask for.
+fn typed(
+    name: &str,
+    texts: &AttributeTexts,
+    types: &AttributeTypes,
+) -> Result<BTreeMap<String, AttributeValue>, Error> {
+    let declared = types.iter().filter_map(|(attribute, kind)| Some((attribute, kind, texts.get(attribute)?)));
+    declared
+        .map(|(attribute, kind, texts)| match kind.read(attribute, texts) {
+            Ok(value) => Ok((attribute.clone(), value)),
+            Err(source) => Err(Error::Attribute { name: name.to_owned(), source }),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
