@@ -1,6 +1,9 @@
 //! Row filters and SQL masks as a small tree of our own: what `sqlparser` reads, after everything that is not allowed
 //! was refused. `govern` types it and turns it into something that runs.
 
+mod display;
+mod walk;
+
 use meshgate_model::{AttributeType, TableAddress};
 
 /// An expression over the columns of one table.
@@ -189,4 +192,15 @@ pub struct Entitlement {
     pub column: String,
     /// `WHERE`, over that table's columns; may itself hold entitlements.
     pub filter: Option<Expr>,
+}
+
+impl Parameter {
+    /// Whether its value is a set, which only an IN list can take.
+    pub fn is_set(&self) -> bool {
+        match self {
+            Self::Groups => true,
+            Self::User | Self::Purpose | Self::Now => false,
+            Self::Attribute(_, kind) => matches!(kind, AttributeType::StringSet | AttributeType::IntegerSet),
+        }
+    }
 }

@@ -1,0 +1,115 @@
+//! A release's policy files to [`Policies`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use cedar_policy::{Entity, PolicyId, Schema};
+use meshgate_model::{Finding, Place, Scope, Severity};
+use meshgate_product::{PolicySource, Release};
+
+use crate::cache::Cache;
+use crate::rule::{self, Rule};
+use crate::slice::{Rules, Slice};
+use crate::source::Document;
+use crate::{Policies, check, schema};
+
+pub(crate) fn compile(release: &Release) -> (Policies, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let (rules, actions) = match prepared(release) {
+        Ok((schema, actions)) => (read_all(release, &schema, &mut findings), actions),
+        Err(error) => {
+            let message = format!("the attributes of mesh.yaml make no Cedar schema: {error}");
+            let place = Place::file("mesh.yaml");
+            findings.push(Finding::new(Severity::Error, Scope::Mesh, place, "policy-schema", message));
+            (Vec::new(), Vec::new())
+        }
+    };
+    let uses = check::against_release(release, &rules, &mut findings);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let broken: BTreeSet<Scope> = errors.map(|finding| finding.scope.clone()).collect();
+    let mut policies = Policies {
+        epoch: release.epoch(),
+        rules: by_id(&rules),
+        products: Default::default(),
+        domains: Default::default(),
+        broken,
+        uses,
+        actions,
+        cache: Cache::default(),
+    };
+    slices(release, &rules, &mut policies);
+    (policies, findings)
+}
+
+/// The schema, and the actions with their groups. Without those, a policy about `access` would be about nothing.
+fn prepared(release: &Release) -> Result<(Schema, Vec<Entity>), Box<dyn std::error::Error>> {
+    let schema = schema::schema(&release.mesh().attributes)?;
+    let actions = schema::actions(&schema)?;
+    Ok((schema, actions))
+}
+
+/// The scopes of a release with their files: global first, then each domain with its products.
+fn sources(release: &Release) -> Vec<(Scope, &[PolicySource])> {
+    let mut scopes = vec![(Scope::Mesh, release.mesh().policies.as_slice())];
+    for domain in release.domains().values() {
+        scopes.push((Scope::Domain(domain.name.clone()), &domain.policies));
+        for product in domain.products.values() {
+            scopes.push((Scope::Product(product.address.clone()), &product.policies));
+        }
+    }
+    scopes
+}
+
+fn read_all(release: &Release, schema: &Schema, findings: &mut Vec<Finding>) -> Vec<Arc<Rule>> {
+    let mut rules: Vec<Arc<Rule>> = Vec::new();
+    let mut places: HashMap<String, Place> = HashMap::new();
+    let attributes = &release.mesh().attributes;
+    for (scope, files) in sources(release) {
+        for file in files {
+            let document = Document::new(file);
+            let reading = rule::Reading { release, schema, attributes, scope: &scope, document: &document };
+            for (number, statement) in (1..).zip(document.statements()) {
+                let default_id = format!("{}#{number}", file.file.display());
+                let (rule, found) = rule::read(reading, &statement, default_id);
+                findings.extend(found);
+                let Some(rule) = rule else { continue };
+                if let Some(first) = places.get(&rule.id.id) {
+                    let message = format!("the policy id `{}` is taken: {first} has it", rule.id);
+                    let code = "duplicate-policy-id";
+                    findings.push(Finding::new(Severity::Error, rule.scope, rule.place, code, message));
+                    continue;
+                }
+                places.insert(rule.id.id.clone(), rule.place.clone());
+                rules.push(Arc::new(rule));
+            }
+        }
+    }
+    rules
+}
+
+fn by_id(rules: &[Arc<Rule>]) -> Rules {
+    rules.iter().map(|rule| (PolicyId::new(&rule.id.id), Arc::clone(rule))).collect()
+}
+
+fn slices(release: &Release, rules: &[Arc<Rule>], policies: &mut Policies) {
+    let mut by_scope: HashMap<&Scope, Vec<&Arc<Rule>>> = HashMap::new();
+    for rule in rules {
+        by_scope.entry(&rule.scope).or_default().push(rule);
+    }
+    let slice = |scopes: &[Scope]| {
+        let rules = scopes.iter().flat_map(|scope| by_scope.get(scope).into_iter().flatten().copied());
+        Slice::new(rules, scopes.iter().any(|scope| policies.broken.contains(scope)))
+    };
+    let mut domains = std::collections::BTreeMap::new();
+    let mut products = std::collections::BTreeMap::new();
+    for domain in release.domains().values() {
+        let scope = Scope::Domain(domain.name.clone());
+        domains.insert(domain.name.clone(), slice(&[Scope::Mesh, scope.clone()]));
+        for product in domain.products.values() {
+            let own = Scope::Product(product.address.clone());
+            products.insert(product.address.clone(), slice(&[Scope::Mesh, scope.clone(), own]));
+        }
+    }
+    policies.domains = domains;
+    policies.products = products;
+}

@@ -1,0 +1,86 @@
+//! How each column, and each field inside it, may be read.
+
+use std::sync::Arc;
+
+use cedar_policy::Effect;
+use meshgate_product::Table;
+
+use super::Sorted;
+use super::inquiry::Inquiry;
+use super::parameters::Parameters;
+use crate::entities::ColumnEntity;
+use crate::refusal::Refusal;
+use crate::rule::Rule;
+use crate::slice::Sides;
+use crate::{ColumnVerdict, Mask, PolicyRef, Reading, compose};
+
+pub(super) struct Columns<'a> {
+    pub(super) inquiry: &'a Inquiry<'a>,
+    pub(super) sides: &'a Sides,
+    pub(super) parameters: &'a Parameters<'a>,
+}
+
+impl Columns<'_> {
+    pub(super) fn all(&self, table: &Table) -> Result<Vec<ColumnVerdict>, Refusal> {
+        let columns = table.columns.iter().map(|column| ColumnEntity::of_table(&table.address, column));
+        columns.map(|column| self.verdict(&column, &[])).collect()
+    }
+
+    /// `above` are the permits of the column that holds this field: they cover everything inside it.
+    fn verdict(&self, entity: &ColumnEntity<'_>, above: &[PolicyRef]) -> Result<ColumnVerdict, Refusal> {
+        let verdict = |reading, fields, determining: Vec<PolicyRef>| ColumnVerdict {
+            name: entity.column.name.clone(),
+            reading,
+            fields,
+            determining: determining.sorted(),
+        };
+        let own = self.inquiry.satisfied(self.sides, Effect::Permit, "read", &entity.uid())?;
+        let permits: Vec<_> = above.iter().cloned().chain(own.iter().map(|rule| rule.id.clone())).collect();
+        let forbids = self.forbids(entity)?;
+        let forbidden_by = || forbids.iter().map(|rule| rule.id.clone()).collect();
+        let masks: Option<Vec<Mask>> = forbids.iter().map(|rule| self.mask(rule)).collect();
+        match masks {
+            // Some forbid has no mask.
+            None => Ok(verdict(Reading::Hidden, Vec::new(), forbidden_by())),
+            Some(masks) if masks.is_empty() => {
+                let fields = self.fields(entity, &permits)?;
+                let inside = &fields;
+                let hidden = |field: &ColumnVerdict| field.reading == Reading::Hidden;
+                let plain = |field: &ColumnVerdict| field.reading == Reading::Plain && field.fields.is_empty();
+                let nothing_left = inside.iter().all(hidden) && (permits.is_empty() || !inside.is_empty());
+                if nothing_left {
+                    let by = inside.iter().flat_map(|field| field.determining.iter().cloned()).collect();
+                    Ok(verdict(Reading::Hidden, Vec::new(), by))
+                } else if inside.iter().all(plain) {
+                    Ok(verdict(Reading::Plain, Vec::new(), permits))
+                } else {
+                    Ok(verdict(Reading::Plain, fields, permits))
+                }
+            }
+            Some(masks) if !permits.is_empty() => Ok(verdict(compose::masks(masks), Vec::new(), forbidden_by())),
+            // A mask gives no right to read.
+            Some(_) => Ok(verdict(Reading::Hidden, Vec::new(), Vec::new())),
+        }
+    }
+
+    fn fields(&self, entity: &ColumnEntity<'_>, permits: &[PolicyRef]) -> Result<Vec<ColumnVerdict>, Refusal> {
+        entity.fields().map(|field| self.verdict(&field, permits)).collect()
+    }
+
+    /// The forbids on a column; what is forbidden of a list's elements is forbidden of the list.
+    fn forbids(&self, entity: &ColumnEntity<'_>) -> Result<Vec<&Arc<Rule>>, Refusal> {
+        let mut forbids = self.inquiry.satisfied(self.sides, Effect::Forbid, "read", &entity.uid())?;
+        let mut element = entity.element();
+        while let Some(inner) = element {
+            forbids.extend(self.inquiry.satisfied(self.sides, Effect::Forbid, "read", &inner.uid())?);
+            element = inner.element();
+        }
+        forbids.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        forbids.dedup_by(|a, b| a.id == b.id);
+        Ok(forbids)
+    }
+
+    fn mask(&self, rule: &Rule) -> Option<Mask> {
+        rule.mask.as_ref().map(|note| self.parameters.bind_mask(&note.mask))
+    }
+}

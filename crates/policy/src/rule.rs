@@ -1,0 +1,135 @@
+//! One policy, read from its statement: what Cedar decides, and what its annotations add.
+
+mod annotations;
+mod cedar;
+mod context;
+
+use cedar_policy::{ActionConstraint, Effect, Policy, Schema};
+use meshgate_model::{AttributeTypes, Finding, Place, Scope, Severity};
+use meshgate_product::Release;
+
+pub(crate) use context::Mentions;
+
+use crate::source::{Document, Statement};
+use crate::{Expr, Mask, PolicyRef};
+
+/// A policy of a mesh.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) id: PolicyRef,
+    pub(crate) scope: Scope,
+    pub(crate) place: Place,
+    pub(crate) policy: Policy,
+    pub(crate) effect: Effect,
+    pub(crate) covers: Covers,
+    pub(crate) rows: Option<RowsNote>,
+    pub(crate) mask: Option<MaskNote>,
+    pub(crate) mentions: Mentions,
+}
+
+/// `@rows`
+#[derive(Debug, Clone)]
+pub(crate) struct RowsNote {
+    pub(crate) expr: Expr,
+    pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) place: Place,
+}
+
+/// `@mask`
+#[derive(Debug, Clone)]
+pub(crate) struct MaskNote {
+    pub(crate) mask: Mask,
+    pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) place: Place,
+}
+
+/// A column that an annotation names.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnUse {
+    pub(crate) path: Vec<String>,
+    pub(crate) place: Place,
+}
+
+/// The actions that a policy is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Covers {
+    pub(crate) query: bool,
+    pub(crate) read: bool,
+    pub(crate) discover: bool,
+    pub(crate) manage: bool,
+}
+
+impl Covers {
+    fn of(policy: &Policy) -> Self {
+        let named = match policy.action_constraint() {
+            ActionConstraint::Any => return Self { query: true, read: true, discover: true, manage: true },
+            // `action == Action::"access"` is true of the group itself, which nobody asks for.
+            ActionConstraint::Eq(action) if action.id().unescaped() == "access" => Vec::new(),
+            ActionConstraint::Eq(action) => vec![action],
+            ActionConstraint::In(actions) => actions,
+        };
+        let names = |word: &str| named.iter().any(|action| action.id().unescaped() == word);
+        Self {
+            query: names("query") || names("access"),
+            read: names("read") || names("access"),
+            discover: names("discover"),
+            manage: names("manage"),
+        }
+    }
+}
+
+/// Everything a statement is read with.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) release: &'a Release,
+    pub(crate) schema: &'a Schema,
+    pub(crate) attributes: &'a AttributeTypes,
+    pub(crate) scope: &'a Scope,
+    pub(crate) document: &'a Document<'a>,
+}
+
+impl Reading<'_> {
+    fn finding(&self, severity: Severity, place: Place, code: &'static str, message: impl Into<String>) -> Finding {
+        Finding::new(severity, self.scope.clone(), place, code, message)
+    }
+
+    fn error(&self, place: Place, code: &'static str, message: impl Into<String>) -> Finding {
+        self.finding(Severity::Error, place, code, message)
+    }
+}
+
+/// Reads one statement. `default_id` names it unless it has an `@id`. Without a rule, at least one finding is an error.
+pub(crate) fn read(
+    reading: Reading<'_>,
+    statement: &Statement<'_>,
+    default_id: String,
+) -> (Option<Rule>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let Some(policy) = cedar::parse(reading, statement, &default_id, &mut findings) else {
+        return (None, findings);
+    };
+    cedar::validate(reading, statement, &policy, &mut findings);
+    let covers = Covers::of(&policy);
+    let notes = annotations::read(reading, statement, &policy, covers, &mut findings);
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return (None, findings);
+    }
+    let mut mentions = context::mentions(&policy);
+    let exprs = notes.rows.iter().map(|rows| &rows.expr).chain(notes.mask.iter().filter_map(|note| match &note.mask {
+        Mask::Sql(expr) => Some(expr),
+        _ => None,
+    }));
+    exprs.for_each(|expr| mentions.add(expr));
+    let rule = Rule {
+        id: PolicyRef { id: policy.id().to_string() },
+        scope: reading.scope.clone(),
+        place: reading.document.place(statement.offset),
+        effect: policy.effect(),
+        policy,
+        covers,
+        rows: notes.rows,
+        mask: notes.mask,
+        mentions,
+    };
+    (Some(rule), findings)
+}

@@ -1,0 +1,161 @@
+//! `@rows` and `@mask`: what Cedar has no words for.
+
+use cedar_policy::{Effect, Policy};
+use meshgate_model::{Finding, Place, Severity};
+
+use super::{ColumnUse, Covers, MaskNote, Reading, RowsNote};
+use crate::source::{Annotation, Statement};
+use crate::sql::{self, Parsed, SqlError, Surroundings};
+use crate::{Mask, shape, suggest};
+
+/// The annotations there are.
+const KNOWN: [&str; 4] = ["id", "rows", "mask", "description"];
+
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) rows: Option<RowsNote>,
+    pub(super) mask: Option<MaskNote>,
+}
+
+pub(super) fn read(
+    reading: Reading<'_>,
+    statement: &Statement<'_>,
+    policy: &Policy,
+    covers: Covers,
+    findings: &mut Vec<Finding>,
+) -> Notes {
+    let mut notes = Notes::default();
+    let mut annotations: Vec<_> = policy.annotations().collect();
+    annotations.sort_unstable();
+    for (name, value) in annotations {
+        let unplaced = Annotation { name: name.to_owned(), offset: statement.offset, value: None };
+        let written = statement.annotations.iter().find(|written| written.name == name).unwrap_or(&unplaced);
+        let note = Note { reading, written, value, covers, forbids: policy.effect() == Effect::Forbid };
+        match name {
+            "rows" => notes.rows = note.rows().map_err(|finding| findings.push(finding)).ok(),
+            "mask" => notes.mask = note.mask().map_err(|finding| findings.push(finding)).ok(),
+            _ if KNOWN.contains(&name) => {}
+            _ => {
+                let finding =
+                    reading.error(note.place(), "unknown-annotation", format!("there is no annotation `@{name}`"));
+                let near = suggest::closest(name, KNOWN).map(|near| format!("did you mean `@{near}`?"));
+                findings.push(hinted(finding, near));
+            }
+        }
+    }
+    side_effects(reading, statement, &notes, covers, policy.effect(), findings);
+    notes
+}
+
+/// An annotation that says one thing of an action and another thing of a second one is rarely meant.
+fn side_effects(
+    reading: Reading<'_>,
+    statement: &Statement<'_>,
+    notes: &Notes,
+    covers: Covers,
+    effect: Effect,
+    findings: &mut Vec<Finding>,
+) {
+    if effect == Effect::Permit {
+        return;
+    }
+    let mut warn = |message: &str, hint: &str| {
+        let place = reading.document.place(statement.offset);
+        findings.push(reading.finding(Severity::Warning, place, "wide-forbid", message).hint(hint));
+    };
+    if notes.rows.is_some() && notes.mask.is_none() && covers.read {
+        warn(
+            "this forbid hides some rows, and all columns of all rows besides",
+            "limit it to `action == Action::\"query\"`",
+        );
+    }
+    if notes.mask.is_some() && notes.rows.is_none() && covers.query {
+        warn(
+            "this forbid masks columns, and denies the whole table besides",
+            "limit it to `action == Action::\"read\"`",
+        );
+    }
+}
+
+struct Note<'a> {
+    reading: Reading<'a>,
+    written: &'a Annotation,
+    value: &'a str,
+    covers: Covers,
+    forbids: bool,
+}
+
+impl Note<'_> {
+    fn rows(&self) -> Result<RowsNote, Finding> {
+        if !self.covers.query {
+            let message = "`@rows` says nothing here: the policy does not cover the action `query`";
+            return Err(self.reading.error(self.place(), "misplaced-annotation", message));
+        }
+        let parsed = self.sql(self.value, 0, false, "row-filter")?;
+        if let Some(why) = shape::not_boolean(&parsed.expr, &|_| false) {
+            let message = format!("a row filter is true or false of a row, but {why}");
+            return Err(self.reading.error(self.value_place(None), "row-filter", message));
+        }
+        Ok(RowsNote { columns: self.columns(&parsed, 0), expr: parsed.expr, place: self.value_place(None) })
+    }
+
+    fn mask(&self) -> Result<MaskNote, Finding> {
+        if !self.forbids || !self.covers.read {
+            let message = "`@mask` belongs on a `forbid` that covers the action `read`";
+            return Err(self.reading.error(self.place(), "misplaced-annotation", message));
+        }
+        let place = self.value_place(None);
+        if let Some(text) = self.value.strip_prefix("sql:") {
+            let skipped = 4;
+            let parsed = self.sql(text, skipped, true, "mask-expression")?;
+            return Ok(MaskNote { columns: self.columns(&parsed, skipped), mask: Mask::Sql(parsed.expr), place });
+        }
+        match Mask::named(self.value) {
+            Some(mask) => Ok(MaskNote { mask, columns: Vec::new(), place }),
+            None => {
+                let finding = self.reading.error(place, "unknown-mask", format!("there is no mask `{}`", self.value));
+                let hint = suggest::hint(self.value, Mask::names()).unwrap_or_else(|| {
+                    format!("one of {}, or sql:<expression>", Mask::names().collect::<Vec<_>>().join(", "))
+                });
+                Err(finding.hint(hint))
+            }
+        }
+    }
+
+    fn sql(&self, text: &str, skipped: u64, masked_value: bool, code: &'static str) -> Result<Parsed, Finding> {
+        let Reading { attributes, release, .. } = self.reading;
+        sql::parse(text, Surroundings { attributes, release, masked_value }).map_err(|error| {
+            let SqlError { message, hint, position } = error;
+            hinted(self.reading.error(self.value_place(shifted(position, skipped)), code, message), hint)
+        })
+    }
+
+    fn columns(&self, parsed: &Parsed, skipped: u64) -> Vec<ColumnUse> {
+        let used = parsed.columns.iter();
+        used.map(|(path, position)| ColumnUse {
+            path: path.clone(),
+            place: self.value_place(shifted(*position, skipped)),
+        })
+        .collect()
+    }
+
+    fn place(&self) -> Place {
+        self.reading.document.place(self.written.offset)
+    }
+
+    fn value_place(&self, position: Option<(u64, u64)>) -> Place {
+        self.reading.document.place_in_value(self.written, position)
+    }
+}
+
+/// A position in the text after a prefix, as a position in the whole value.
+fn shifted(position: Option<(u64, u64)>, skipped: u64) -> Option<(u64, u64)> {
+    position.map(|(line, column)| if line == 1 { (line, column + skipped) } else { (line, column) })
+}
+
+fn hinted(finding: Finding, hint: Option<String>) -> Finding {
+    match hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    }
+}

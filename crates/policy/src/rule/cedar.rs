@@ -1,0 +1,76 @@
+//! Cedar's own opinion of a statement: does it parse, does it fit the schema.
+
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator};
+use meshgate_model::{Finding, Place, Severity};
+use miette::Diagnostic;
+
+use super::Reading;
+use crate::source::Statement;
+
+pub(super) fn parse(
+    reading: Reading<'_>,
+    statement: &Statement<'_>,
+    default_id: &str,
+    findings: &mut Vec<Finding>,
+) -> Option<Policy> {
+    let policy = match Policy::parse(Some(PolicyId::new(default_id)), statement.text) {
+        Ok(policy) => policy,
+        Err(errors) => {
+            for error in errors.iter() {
+                let place = place(reading, statement, error);
+                findings.push(explained(reading.error(place, "policy-syntax", error.to_string()), error));
+            }
+            return None;
+        }
+    };
+    match policy.annotation("id") {
+        Some("") => {
+            let place = reading.document.place(statement.offset);
+            findings.push(reading.error(place, "policy-id", "`@id` is empty"));
+            None
+        }
+        Some(id) => Some(policy.new_id(PolicyId::new(id))),
+        None => Some(policy),
+    }
+}
+
+pub(super) fn validate(reading: Reading<'_>, statement: &Statement<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+    let Ok(set) = PolicySet::from_policies([policy.clone()]) else { return };
+    let result = Validator::new(reading.schema.clone()).validate(&set, ValidationMode::Strict);
+    for error in result.validation_errors() {
+        let place = place(reading, statement, error);
+        findings.push(explained(reading.error(place, "policy-type", sentence(error)), error));
+    }
+    for warning in result.validation_warnings() {
+        let dead =
+            matches!(warning, ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_));
+        // SECURITY: a permit that never applies gives nothing; a forbid that never applies is a protection that its
+        // author believes in and nobody has.
+        let severity = if dead && policy.effect() == Effect::Forbid { Severity::Error } else { Severity::Warning };
+        let place = place(reading, statement, warning);
+        findings.push(explained(reading.finding(severity, place, "policy-type", sentence(warning)), warning));
+    }
+}
+
+/// Cedar's messages begin with ``for policy `id`, ``, which the place says better.
+fn sentence(diagnostic: &dyn Diagnostic) -> String {
+    let text = diagnostic.to_string();
+    match text.strip_prefix("for policy `").and_then(|rest| rest.split_once("`, ")) {
+        Some((_, rest)) => rest.to_owned(),
+        None => text,
+    }
+}
+
+/// Adds what Cedar has to say beyond the message.
+fn explained(finding: Finding, diagnostic: &dyn Diagnostic) -> Finding {
+    let label = diagnostic.labels().and_then(|mut labels| labels.find_map(|label| label.label().map(str::to_owned)));
+    match diagnostic.help().map(|help| help.to_string()).or(label) {
+        Some(help) => finding.hint(help),
+        None => finding,
+    }
+}
+
+fn place(reading: Reading<'_>, statement: &Statement<'_>, diagnostic: &dyn Diagnostic) -> Place {
+    let within = diagnostic.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
+    reading.document.place(statement.offset + within.min(statement.text.len()))
+}

@@ -1,0 +1,186 @@
+//! SQL text to [`Expr`]: `sqlparser` reads it, this lets through what policies may say and refuses everything else.
+
+mod entitlement;
+mod scalar;
+
+use meshgate_model::AttributeTypes;
+use meshgate_product::Release;
+use sqlparser::ast::{self, Spanned};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token};
+
+use crate::{Expr, Parameter};
+
+/// The longest expression, in bytes.
+const LEN_MAX: usize = 16 * 1024;
+/// How deep expressions may be nested, and how long chains of operators may be.
+const DEPTH_MAX: usize = 200;
+
+/// What is known where an expression is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) attributes: &'a AttributeTypes,
+    pub(crate) release: &'a Release,
+    /// Whether `$value` means something: only in `sql:` masks.
+    pub(crate) masked_value: bool,
+}
+
+/// An expression and where its columns stand.
+#[derive(Debug, Clone)]
+pub(crate) struct Parsed {
+    pub(crate) expr: Expr,
+    /// Columns of the policy's own table, with line and column in the text.
+    pub(crate) columns: Vec<(Vec<String>, Option<(u64, u64)>)>,
+}
+
+/// Why a text is no expression for a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct SqlError {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    /// Line and column in the text, from 1.
+    pub(crate) position: Option<(u64, u64)>,
+}
+
+impl SqlError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, position: None }
+    }
+
+    fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    fn at(mut self, location: Location) -> Self {
+        self.position = self.position.or_else(|| position(location));
+        self
+    }
+}
+
+impl From<ParserError> for SqlError {
+    fn from(error: ParserError) -> Self {
+        match error {
+            ParserError::RecursionLimitExceeded => Self::new("the expression is nested too deeply"),
+            ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+                let (message, place) = text.rsplit_once(" at Line: ").unwrap_or((&text, ""));
+                let position = place
+                    .split_once(", Column: ")
+                    .and_then(|(line, column)| Some((line.trim().parse().ok()?, column.trim().parse().ok()?)));
+                Self { message: format!("the SQL does not parse: {message}"), hint: None, position }
+            }
+        }
+    }
+}
+
+/// Reads one expression.
+pub(crate) fn parse(text: &str, surroundings: Surroundings<'_>) -> Result<Parsed, SqlError> {
+    if text.len() > LEN_MAX {
+        return Err(SqlError::new(format!("the expression is longer than {LEN_MAX} bytes")));
+    }
+    let dialect = GenericDialect {};
+    let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).try_with_sql(text)?;
+    let read = parser.parse_expr()?;
+    let rest = parser.peek_token();
+    if rest.token != Token::EOF {
+        let error = SqlError::new(format!("one expression is expected, but `{rest}` follows it"));
+        return Err(error.at(rest.span.start));
+    }
+    let mut reader = Reader { surroundings, columns: Vec::new(), table: None, depth: 0 };
+    let expr = reader.expr(&read)?;
+    Ok(Parsed { expr, columns: reader.columns })
+}
+
+/// Translates parts of what `sqlparser` read.
+struct Reader<'a> {
+    surroundings: Surroundings<'a>,
+    columns: Vec<(Vec<String>, Option<(u64, u64)>)>,
+    /// The entitlement table whose filter is being read; none in the policy's own expression.
+    table: Option<entitlement::Source<'a>>,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    /// One expression: the depth is kept, and an error without a position gets that of the expression.
+    fn expr(&mut self, read: &ast::Expr) -> Result<Expr, SqlError> {
+        if self.depth >= DEPTH_MAX {
+            let error = SqlError::new(format!("the expression is nested more than {DEPTH_MAX} deep"));
+            return Err(error.hint(Some("use IN (..) instead of many ORs".to_owned())));
+        }
+        self.depth += 1;
+        let result = self.translate(read).map_err(|error| error.at(read.span().start));
+        self.depth -= 1;
+        if let Ok(Expr::Parameter(parameter)) = &result
+            && parameter.is_set()
+        {
+            let error = SqlError::new(format!("`{parameter}` is a set and has no single value"));
+            return Err(error.hint(Some(format!("write `.. IN ({parameter})`"))).at(read.span().start));
+        }
+        result
+    }
+
+    fn boxed(&mut self, read: &ast::Expr) -> Result<Box<Expr>, SqlError> {
+        self.expr(read).map(Box::new)
+    }
+
+    fn list(&mut self, read: &[ast::Expr]) -> Result<Vec<Expr>, SqlError> {
+        read.iter().map(|expr| self.expr(expr)).collect()
+    }
+
+    /// An element of an IN list, where sets may stand.
+    fn element(&mut self, read: &ast::Expr) -> Result<Expr, SqlError> {
+        if let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) = read {
+            return self.placeholder(name).map_err(|error| error.at(read.span().start));
+        }
+        self.expr(read)
+    }
+
+    /// A column of the policy's table, checked later against each table it may apply to, or of an entitlement table,
+    /// checked here.
+    fn column(&mut self, path: &[ast::Ident]) -> Result<Expr, SqlError> {
+        let mut names: Vec<String> = path.iter().map(|ident| ident.value.clone()).collect();
+        let location = path.first().map_or(Location::empty(), |ident| ident.span.start);
+        match &self.table {
+            Some(source) => {
+                names = source.resolve(names).map_err(|error| error.at(location))?;
+            }
+            None => self.columns.push((names.clone(), position(location))),
+        }
+        Ok(Expr::Column(names))
+    }
+
+    fn placeholder(&self, written: &str) -> Result<Expr, SqlError> {
+        let name = written.strip_prefix('$').unwrap_or_default();
+        let own = self.surroundings;
+        let parameter = match name {
+            "value" if own.masked_value && self.table.is_none() => return Ok(Expr::MaskedValue),
+            "value" => {
+                return Err(SqlError::new("`$value` is the value under a mask, and stands for nothing here"));
+            }
+            "user" => Parameter::User,
+            "groups" => Parameter::Groups,
+            "purpose" => Parameter::Purpose,
+            "now" => Parameter::Now,
+            _ => match own.attributes.get(name) {
+                Some(kind) => Parameter::Attribute(name.to_owned(), *kind),
+                None => {
+                    let known = ["user", "groups", "purpose", "now"].into_iter();
+                    let known = known.chain(own.attributes.keys().map(String::as_str));
+                    let near = crate::suggest::closest(name, known);
+                    let hint = near.map_or_else(
+                        || "declare it under `attributes` in mesh.yaml".to_owned(),
+                        |near| format!("did you mean `${near}`?"),
+                    );
+                    return Err(SqlError::new(format!("there is no parameter `{written}`")).hint(Some(hint)));
+                }
+            },
+        };
+        Ok(Expr::Parameter(parameter))
+    }
+}
+
+fn position(location: Location) -> Option<(u64, u64)> {
+    (location.line > 0).then_some((location.line, location.column))
+}

@@ -1,0 +1,131 @@
+//! `column IN (SELECT column FROM domain.product.table WHERE ..)`: names mean the mesh and nothing else.
+
+use meshgate_model::{Name, ProductAddress, TableAddress};
+use meshgate_product::{Product, Release, Table};
+use sqlparser::ast::{self, SelectItem, SetExpr, Spanned, TableFactor};
+
+use super::{Reader, SqlError};
+use crate::{Entitlement, path, suggest};
+
+/// The table of a sub-select.
+#[derive(Clone)]
+pub(super) struct Source<'a> {
+    address: TableAddress,
+    table: &'a Table,
+    alias: String,
+}
+
+impl Source<'_> {
+    /// The path of a column without the table's name or alias before it.
+    pub(super) fn resolve(&self, mut names: Vec<String>) -> Result<Vec<String>, SqlError> {
+        if names.len() > 1 && names[0] == self.alias && path::find(&self.table.columns, &names[..1]).is_none() {
+            names.remove(0);
+        }
+        match path::find(&self.table.columns, &names) {
+            Some(_) => Ok(names),
+            None => {
+                let message = format!("the table {} has no column `{}`", self.address.policy_id(), names.join("."));
+                Err(SqlError::new(message).hint(path::hint(&self.table.columns, &names)))
+            }
+        }
+    }
+}
+
+const FORM: &str = "a sub-select in a policy has the form `SELECT column FROM domain.product.table WHERE ..`";
+
+impl<'a> Reader<'a> {
+    pub(super) fn entitlement(&mut self, query: &ast::Query) -> Result<Entitlement, SqlError> {
+        let (column, relation, selection) = parts(query).ok_or_else(|| SqlError::new(FORM))?;
+        let TableFactor::Table { name, alias, .. } = relation else { return Err(SqlError::new(FORM)) };
+        let alias = alias.as_ref().map(|alias| alias.name.value.clone());
+        let (address, table) = lookup(self.surroundings.release, name).map_err(|e| e.at(name.span().start))?;
+        let alias = alias.unwrap_or_else(|| table.name.clone());
+        let source = Source { address: address.clone(), table, alias };
+
+        let outer = self.table.replace(source);
+        let inside = self.inside(column, selection);
+        self.table = outer;
+        let (column, filter) = inside?;
+        Ok(Entitlement { table: address, column, filter })
+    }
+
+    fn inside(
+        &mut self,
+        column: &ast::Expr,
+        selection: Option<&ast::Expr>,
+    ) -> Result<(String, Option<crate::Expr>), SqlError> {
+        let crate::Expr::Column(path) = self.expr(column)? else { return Err(SqlError::new(FORM)) };
+        let [column] = path.as_slice() else { return Err(SqlError::new(FORM)) };
+        Ok((column.clone(), selection.map(|filter| self.expr(filter)).transpose()?))
+    }
+}
+
+/// The three parts a sub-select may have. Rebuilding the text from them and comparing shows that there was no other.
+fn parts(query: &ast::Query) -> Option<(&ast::Expr, &TableFactor, Option<&ast::Expr>)> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let [SelectItem::UnnamedExpr(column)] = select.projection.as_slice() else { return None };
+    let [from] = select.from.as_slice() else { return None };
+    let TableFactor::Table { name, alias, .. } = &from.relation else { return None };
+    let relation = match alias {
+        Some(alias) if alias.explicit => format!("{name} AS {}", alias.name),
+        Some(alias) => format!("{name} {}", alias.name),
+        None => name.to_string(),
+    };
+    let filter = select.selection.as_ref().map_or_else(String::new, |filter| format!(" WHERE {filter}"));
+    let rebuilt = format!("SELECT {column} FROM {relation}{filter}");
+    (query.to_string() == rebuilt).then_some((column, &from.relation, select.selection.as_ref()))
+}
+
+fn lookup<'a>(release: &'a Release, written: &ast::ObjectName) -> Result<(TableAddress, &'a Table), SqlError> {
+    let names: Option<Vec<_>> =
+        written.0.iter().map(|part| part.as_ident().map(|ident| ident.value.as_str())).collect();
+    let Some([domain, schema, table]) = names.as_deref() else {
+        return Err(SqlError::new(format!("`{written}` is no table of the mesh"))
+            .hint(Some("a table in a policy has its full name: domain.product.table".to_owned())));
+    };
+    let Some(found) = release.domains().get(*domain) else {
+        let known = release.domains().keys().map(Name::as_str);
+        return Err(SqlError::new(format!("there is no domain `{domain}`")).hint(suggest::hint(domain, known)));
+    };
+    let Some((product, major)) = schema_of(&found.products, schema) else {
+        let known = found.products.keys().map(Name::as_str);
+        let message = format!("the domain {domain} has no product `{schema}`");
+        return Err(SqlError::new(message).hint(suggest::hint(schema, known)));
+    };
+    let Some(major) = major.or_else(|| product.current().map(|version| version.major)) else {
+        return Err(SqlError::new(format!("the product {} has no active version", product.address))
+            .hint(Some(format!("name one: {domain}.{schema}_v1.{table}"))));
+    };
+    let address = product.address.table(major, *table);
+    match release.table(&address) {
+        Some((_, _, table)) => Ok((address, table)),
+        None => {
+            let version = product.versions.iter().find(|version| version.major == major);
+            let known = version.into_iter().flat_map(|version| version.tables.iter().map(|table| table.name.as_str()));
+            let message = format!("version {major} of the product {} has no table `{table}`", product.address);
+            Err(SqlError::new(message).hint(suggest::hint(table, known)))
+        }
+    }
+}
+
+/// A product by its name, or by `<name>_v<major>`.
+fn schema_of<'a>(
+    products: &'a std::collections::BTreeMap<Name, Product>,
+    schema: &str,
+) -> Option<(&'a Product, Option<u32>)> {
+    if let Some(product) = products.get(schema) {
+        return Some((product, None));
+    }
+    let (name, major) = schema.rsplit_once("_v")?;
+    Some((products.get(name)?, Some(major.parse().ok()?)))
+}
+
+/// Reads `domain.product.table` or `domain.product_v<major>.table`, as tests and tools write it.
+pub(crate) fn table_address(release: &Release, written: &str) -> Option<TableAddress> {
+    let mut parts = written.splitn(3, '.');
+    let (domain, schema, table) = (parts.next()?, parts.next()?, parts.next()?);
+    let domain = Name::parse(domain).ok()?;
+    let (product, major) = schema_of(&release.domains().get(&domain)?.products, schema)?;
+    let major = major.or_else(|| product.current().map(|version| version.major))?;
+    Some(ProductAddress::new(domain, product.address.product.clone()).table(major, table))
+}
