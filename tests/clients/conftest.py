@@ -1,0 +1,58 @@
+"""Fixtures: meshes are made once, gateways live as long as the test that started them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import gate
+import tables
+
+SCALE = float(os.environ.get("MESHGATE_CLIENTS_SCALE", "0.01"))
+
+
+def pytest_configure():
+    if not os.access(gate.BINARY, os.X_OK):
+        pytest.exit("set MESHGATE_BIN to a meshgate binary", returncode=2)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts gateways: serve(mesh, *arguments, **environment)."""
+    started = []
+
+    def start(mesh: Path, *arguments, state: Path | None = None, **variables) -> gate.Gate:
+        state = state or tmp_path / f"state-{len(started)}"
+        started.append(gate.Gate(mesh, state, *arguments, **variables))
+        return started[-1].start()
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def duck():
+    """TPC-H in DuckDB, the oracle."""
+    return tables.tpch(SCALE)
+
+
+@pytest.fixture(scope="session")
+def tpch_mesh(duck, tmp_path_factory) -> Path:
+    """TPC-H as a mesh of three domains where everybody may read everything."""
+    return tables.write_tpch(tmp_path_factory.mktemp("tpch") / "mesh", duck)
+
+
+@pytest.fixture(scope="session")
+def tpch_gate(tpch_mesh, tmp_path_factory):
+    """A gateway over that mesh, shared by tests that change nothing."""
+    process = gate.Gate(tpch_mesh, tmp_path_factory.mktemp("state") / "state").start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def connection(tpch_gate):
+    """An ADBC connection of somebody to the shared gateway."""
+    with tpch_gate.connect(tpch_gate.token("somebody")) as connection:
+        yield connection

@@ -1,0 +1,119 @@
+"""Writes mesh directories: the documents a user would write by hand, from arrow schemas."""
+
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import yaml
+
+PERMIT_ALL = """
+@id("everyone-uses-everything")
+permit (principal, action in Action::"access", resource);
+
+@id("everyone-sees-everything")
+permit (principal, action == Action::"discover", resource);
+"""
+
+
+@dataclass
+class Product:
+    """One product: its tables' schemas and the one server they are on."""
+
+    domain: str
+    name: str
+    tables: dict[str, pa.Schema]
+    server: dict
+    api_version: str = "v3.1.0"
+    policies: str | None = None
+    properties: dict = field(default_factory=dict)
+
+
+def write(directory: Path, products: list[Product], policy: str = PERMIT_ALL, attributes: dict | None = None) -> Path:
+    """A whole mesh; the data of a domain lies in `data/<domain>/`."""
+    domains = sorted({product.domain for product in products})
+    mesh = {
+        "name": "clients",
+        "domains": {
+            name: {"owners": [f"{name}-owners"], "storage": [{"prefix": f"./data/{name}/"}]} for name in domains
+        },
+    }
+    if attributes:
+        mesh["attributes"] = attributes
+    document(directory / "mesh.yaml", mesh)
+    text(directory / "governance" / "policies" / "all.cedar", policy)
+    for name in domains:
+        (directory / "data" / name).mkdir(parents=True, exist_ok=True)
+        document(directory / "domains" / name / "domain.yaml", {"description": f"The domain {name}"})
+    for product in products:
+        write_product(directory, product)
+    return directory
+
+
+def write_product(directory: Path, product: Product) -> None:
+    address = f"{product.domain}.{product.name}"
+    contract_id = identity(f"{address}:contract")
+    home = directory / "domains" / product.domain / "products" / product.name
+    document(home / "product.odps.yaml", {
+        "apiVersion": "v1.0.0",
+        "kind": "DataProduct",
+        "id": identity(address),
+        "name": f"The product {address}",
+        "version": "1.0.0",
+        "status": "active",
+        "description": {"purpose": "Read by the client matrix"},
+        "outputPorts": [{"name": "tables", "version": "1.0.0", "contractId": contract_id}],
+    })
+    document(home / "tables.odcs.yaml", {
+        "apiVersion": product.api_version,
+        "kind": "DataContract",
+        "id": contract_id,
+        "name": f"The tables of {address}",
+        "version": "1.0.0",
+        "status": "active",
+        "servers": [{"server": "lake"} | product.server],
+        "schema": [
+            {
+                "name": table,
+                "physicalName": table,
+                "physicalType": "table",
+                "logicalType": "object",
+                "properties": [column(field, product.properties.get(field.name, {})) for field in schema],
+            }
+            for table, schema in product.tables.items()
+        ],
+    })
+    if product.policies:
+        text(home / "policies" / "product.cedar", product.policies)
+
+
+def column(field: pa.Field, more: dict) -> dict:
+    return {"name": field.name, "logicalType": logical_type(field.type), "required": not field.nullable} | more
+
+
+def logical_type(data_type: pa.DataType) -> str:
+    kinds = [
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_date, "date"),
+        (pa.types.is_timestamp, "timestamp"),
+        (pa.types.is_decimal, "number"),
+        (pa.types.is_floating, "number"),
+        (pa.types.is_string, "string"),
+        (pa.types.is_large_string, "string"),
+    ]
+    return next(name for matches, name in kinds if matches(data_type))
+
+
+def identity(name: str) -> str:
+    """The same id for the same name, so that twin meshes are equal."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:clients:{name}"))
+
+
+def document(file: Path, content: dict) -> None:
+    text(file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def text(file: Path, content: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
