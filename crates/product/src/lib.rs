@@ -1,7 +1,41 @@
-//! Data product documents: ODPS products, ODCS contracts and mesh.yaml, parsed and validated into one immutable [`Release`].
+//! Data product documents: ODPS products, ODCS contracts and mesh.yaml, parsed and validated into one immutable
+//! [`Release`].
+//!
+//! * [`load`]: a mesh directory to a [`Release`]; [`Error`] says why there is none.
+//! * [`Release`], [`Domain`], [`Product`], [`Version`], [`Table`], [`Column`], [`Location`]: what a release says.
+//!
+//! Inside, from text to release: `yaml` (positions) -> `shape` (tables of fields) -> `odcs`, `odps`, `mesh` (the
+//! documents) -> `server`, `location` (where data is) -> `assemble` (a product) -> `load` (a mesh).
+//!
+//! Not here: opening tables, evaluating policies, rendering findings.
+//!
+//! A release cannot be made outside of this crate:
+//!
+//! ```compile_fail
+//! let release = meshgate_product::Release {
+//!     epoch: meshgate_model::Epoch(1),
+//!     mesh: todo!(),
+//!     domains: Default::default(),
+//!     findings: Vec::new(),
+//! };
+//! ```
 
+mod assemble;
+mod error;
+mod load;
+mod location;
+mod mesh;
+mod notes;
+mod odcs;
+mod odps;
 mod release;
+mod server;
+mod shape;
+mod standard;
+mod yaml;
 
+pub use error::Error;
+pub use load::load;
 pub use release::{
     Column, Domain, Location, LogicalType, Mesh, OnBreach, PolicySource, Product, Relationship, Release, ScopeState,
     Status, StorageGrant, Table, Version,

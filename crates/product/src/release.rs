@@ -183,7 +183,7 @@ pub struct Version {
     pub major: u32,
     /// The port's version as written, such as `1.2.0`.
     pub version: String,
-    /// The lowest of the port's, product's and contract's status, in the order draft, proposed, active, deprecated.
+    /// The most careful of the product's and the contract's status, in the order draft, proposed, deprecated, active.
     pub status: Status,
     /// ODCS `id`.
     pub contract_id: String,

@@ -1,0 +1,261 @@
+//! One product: its ODPS document and its contracts, cross-checked, to the versions and tables that are served.
+
+mod columns;
+mod relationships;
+
+use std::collections::BTreeMap;
+
+use meshgate_model::ProductAddress;
+
+use crate::notes::{Notes, nearest};
+use crate::odcs::{self, Contract};
+use crate::release::{OnBreach, Status, Table, Version};
+use crate::server::{self, Storage};
+use crate::standard;
+use crate::yaml::{Node, Value, short};
+
+/// A contract with what there is to say about it.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) contract: Contract,
+    pub(crate) notes: Notes,
+}
+
+/// An output port that is served: one version of the product.
+#[derive(Debug, Clone)]
+struct Port<'n> {
+    node: &'n Node,
+    major: u32,
+    version: &'n str,
+    status: Status,
+    /// Its place in the list of contracts.
+    contract: usize,
+}
+
+/// The status the product's document has, if it can be told.
+pub(crate) fn status(product: &Node, notes: &mut Notes) -> Option<Status> {
+    standard::status(product.text("status")?, product.mark_of("status"), notes)
+}
+
+/// All served versions by ascending major. What is wrong goes to `notes` (the product's) and the contracts' own.
+pub(crate) fn versions(
+    product: &Node,
+    status: Status,
+    address: &ProductAddress,
+    contracts: &mut [Examined],
+    storage: Storage<'_>,
+    notes: &mut Notes,
+) -> Vec<Version> {
+    let mut used = vec![false; contracts.len()];
+    let ports = ports(product, status, contracts, &mut used, notes);
+    for (examined, _) in contracts.iter_mut().zip(used).filter(|(_, used)| !used) {
+        let mark = examined.contract.mark();
+        let message = format!("no output port names the contract `{}`", short(&examined.contract.id));
+        examined
+            .notes
+            .warning(mark, "unused-contract", message)
+            .hint("add an output port with this contractId, or remove the file");
+    }
+    let mut versions: BTreeMap<u32, (Version, usize)> = BTreeMap::new();
+    for port in &ports {
+        let Some(Examined { contract, notes: contract_notes }) = contracts.get_mut(port.contract) else { continue };
+        let tables = tables(contract, address, port.major, storage, contract_notes);
+        let fresh = || Version {
+            major: port.major,
+            version: port.version.to_owned(),
+            status: port.status,
+            contract_id: contract.id.clone(),
+            contract_title: contract.node.owned("name"),
+            tags: contract.node.texts("tags"),
+            sla: contract.sla(),
+            tables: Vec::new(),
+        };
+        let (version, ports_of_major) = versions.entry(port.major).or_insert_with(|| (fresh(), 0));
+        *ports_of_major += 1;
+        if version.status != port.status {
+            let message = format!("two output ports of major version {} have different status", port.major);
+            notes.warning(port.node.mark, "mixed-status", message).hint("the lower status counts for both");
+            version.status = lowest(version.status, port.status);
+        }
+        for table in tables {
+            if version.tables.iter().any(|known| known.name == table.name) {
+                if *ports_of_major > 1 {
+                    let message = format!(
+                        "the table `{}` is served by two output ports of major version {}",
+                        short(&table.name),
+                        port.major
+                    );
+                    notes
+                        .error(port.node.mark, "duplicate-table", message)
+                        .hint("retire the older contract, or give the newer port a new major version");
+                }
+            } else {
+                version.tables.push(table);
+            }
+        }
+    }
+    let mut versions: Vec<Version> = versions.into_values().map(|(version, _)| version).collect();
+    relationships::resolve(&mut versions, &ports, address, contracts);
+    versions
+}
+
+/// What both allow: the most careful of the two counts.
+fn lowest(one: Status, other: Status) -> Status {
+    let rank = |status: Status| match status {
+        Status::Retired => 0,
+        Status::Draft => 1,
+        Status::Proposed => 2,
+        Status::Deprecated => 3,
+        Status::Active => 4,
+    };
+    if rank(one) <= rank(other) { one } else { other }
+}
+
+/// The ports that are served, in the order of the document.
+fn ports<'n>(
+    product: &'n Node,
+    status: Status,
+    contracts: &mut [Examined],
+    used: &mut [bool],
+    notes: &mut Notes,
+) -> Vec<Port<'n>> {
+    let mut ports = Vec::new();
+    for node in product.list("outputPorts") {
+        let Some(version) = node.text("version") else { continue };
+        let Some(id) = node.get("contractId") else {
+            notes
+                .warning(node.mark, "port-without-contract", "an output port without a contract is not served")
+                .hint("add `contractId:`");
+            continue;
+        };
+        let major = version.strip_prefix(['v', 'V']).unwrap_or(version).split('.').next().unwrap_or_default().parse();
+        if major.is_err() {
+            let message = format!("`{}` is no version this gateway can tell a major version of", short(version));
+            notes.error(node.mark_of("version"), "bad-version", message).hint("write it like \"1.0.0\"");
+        }
+        let Some(contract) = contract_of(id, version, contracts, notes) else { continue };
+        if let Some(used) = used.get_mut(contract) {
+            *used = true;
+        }
+        let Some(Examined { contract: document, notes: contract_notes }) = contracts.get_mut(contract) else {
+            continue;
+        };
+        let own = document.status().map(|(text, mark)| standard::status(text, mark, contract_notes));
+        // A status nobody understands was reported; it must not make anything visible.
+        let own = own.map_or(Status::Active, |known| known.unwrap_or(Status::Draft));
+        let status = lowest(status, own);
+        if let (Ok(major), true) = (major, status != Status::Retired) {
+            ports.push(Port { node, major, version, status, contract });
+        }
+    }
+    ports
+}
+
+/// Several documents may have one id if they are versions of one contract; the port's version tells them apart.
+fn contract_of(id: &Node, version: &str, contracts: &[Examined], notes: &mut Notes) -> Option<usize> {
+    let wanted = id.as_text()?;
+    let found: Vec<usize> = (0..contracts.len()).filter(|index| contracts[*index].contract.id == wanted).collect();
+    let exact = || found.iter().copied().filter(|index| contracts[*index].contract.version == version);
+    match (found.as_slice(), exact().count()) {
+        ([], _) => {
+            let note = notes.error(
+                id.mark,
+                "unknown-contract",
+                format!("no contract in the product's directory has the id `{}`", short(wanted)),
+            );
+            match nearest(wanted, contracts.iter().map(|examined| examined.contract.id.as_str())) {
+                Some(id) => note.suggest(Some(id)),
+                None => note.hint("put the contract beside product.odps.yaml as a file that ends in .odcs.yaml"),
+            }
+            None
+        }
+        ([only], _) => Some(*only),
+        (_, 1) => exact().next(),
+        (several, _) => {
+            let message =
+                format!("{} contracts in the product's directory have the id `{}`", several.len(), short(wanted));
+            notes
+                .error(id.mark, "ambiguous-contract", message)
+                .hint(format!("exactly one of them must have `version: {}`, like the port", short(version)));
+            None
+        }
+    }
+}
+
+/// The tables of a contract for one version of the product.
+fn tables(
+    contract: &Contract,
+    address: &ProductAddress,
+    major: u32,
+    storage: Storage<'_>,
+    notes: &mut Notes,
+) -> Vec<Table> {
+    let objects = contract.node.list("schema");
+    if objects.is_empty() {
+        notes
+            .error(contract.node.mark_of("schema"), "no-properties", "the contract promises no table")
+            .hint("list the tables under `schema` and their columns under `properties`");
+    }
+    let server = server::choose(&contract.node, storage.environment, notes);
+    match server {
+        Ok(Some(server)) => server::remark(server, notes),
+        Ok(None) => notes
+            .warning(contract.mark(), "no-server", "the contract does not say where its data is")
+            .hint("add `servers:`; until then queries on it fail as unavailable"),
+        Err(()) => {}
+    }
+    let alone = objects.len() == 1;
+    let table = |object: &Node| {
+        table(object, contract, &address.table(major, object.text("name")?), server, alone, storage, notes)
+    };
+    objects.iter().filter_map(table).collect()
+}
+
+fn table(
+    object: &Node,
+    contract: &Contract,
+    address: &meshgate_model::TableAddress,
+    server: Result<Option<&Node>, ()>,
+    alone: bool,
+    storage: Storage<'_>,
+    notes: &mut Notes,
+) -> Option<Table> {
+    let name = &address.table;
+    if object.list("properties").is_empty() {
+        let message = format!("the contract promises no columns of `{}`", short(name));
+        notes
+            .error(object.mark, "no-properties", message)
+            .hint("only columns under `properties` are served; list them");
+    }
+    let physical_name = object.text("physicalName").unwrap_or(name);
+    let location = match server {
+        Ok(Some(server)) => server::locate(server, physical_name, alone, storage, notes),
+        Ok(None) => Some(crate::release::Location::Foreign { kind: "none".to_owned() }),
+        Err(()) => None,
+    };
+    let own = odcs::settings(object, &mut Notes::new(meshgate_model::Scope::Mesh, ""));
+    let (columns, primary_key) = columns::read(object, notes);
+    Some(Table {
+        address: address.clone(),
+        name: name.clone(),
+        // A table whose location was refused belongs to a product that is out of service; it must lead nowhere.
+        location: location.unwrap_or_else(|| crate::release::Location::Foreign { kind: "refused".to_owned() }),
+        columns,
+        tags: object.texts("tags"),
+        business_name: object.owned("businessName"),
+        description: object.owned("description"),
+        primary_key,
+        relationships: Vec::new(),
+        on_breach: own.on_breach.or(contract.settings.on_breach).unwrap_or(OnBreach::Block),
+        max_staleness_s: own.max_staleness_s.or(contract.settings.max_staleness_s),
+        place: notes.place(object.mark),
+    })
+}
+
+/// The texts of a node that is a text or a list of texts.
+fn one_or_many(node: &Node) -> Vec<&Node> {
+    match node.value {
+        Value::List(_) => node.elements().iter().collect(),
+        _ => vec![node],
+    }
+}

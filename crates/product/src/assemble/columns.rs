@@ -1,0 +1,65 @@
+//! The columns a schema object promises.
+
+use crate::notes::Notes;
+use crate::release::{Column, LogicalType};
+use crate::yaml::{Node, Value};
+
+/// The columns in order, and the names of those that make the primary key.
+pub(super) fn read(object: &Node, notes: &Notes) -> (Vec<Column>, Vec<String>) {
+    let properties = object.list("properties");
+    let mut key: Vec<(i64, &str)> = properties
+        .iter()
+        .filter(|property| property.flag("primaryKey"))
+        .filter_map(|property| {
+            let position = match property.get("primaryKeyPosition").map(|node| &node.value) {
+                Some(Value::Integer(position)) if *position > 0 => *position,
+                _ => i64::MAX,
+            };
+            Some((position, property.text("name")?))
+        })
+        .collect();
+    // Stable, so that columns without a position keep the order of the document.
+    key.sort_by_key(|(position, _)| *position);
+    let mut columns: Vec<Column> =
+        properties.iter().filter_map(|property| Some(column(property, property.text("name")?, notes))).collect();
+    if let [(_, only)] = key.as_slice() {
+        columns.iter_mut().filter(|column| column.name == *only).for_each(|column| column.unique = true);
+    }
+    (columns, key.into_iter().map(|(_, name)| name.to_owned()).collect())
+}
+
+fn column(property: &Node, name: &str, notes: &Notes) -> Column {
+    let inner = |node: &Node, name: &str| column(node, node.text("name").unwrap_or(name), notes);
+    let mut fields: Vec<Column> = property
+        .list("properties")
+        .iter()
+        .filter_map(|field| Some(column(field, field.text("name")?, notes)))
+        .collect();
+    if let Some(map) = property.get("map") {
+        fields.extend(["key", "value"].iter().filter_map(|part| Some(column(map.get(part)?, part, notes))));
+    }
+    Column {
+        name: name.to_owned(),
+        physical_name: property.text("physicalName").unwrap_or(name).to_owned(),
+        logical_type: property.text("logicalType").and_then(logical_type),
+        physical_type: property.owned("physicalType"),
+        required: property.flag("required"),
+        unique: property.flag("unique"),
+        classification: property.owned("classification"),
+        tags: property.texts("tags"),
+        critical: property.flag("criticalDataElement"),
+        business_name: property.owned("businessName"),
+        description: property.owned("description"),
+        examples: property.list("examples").iter().map(|example| example.raw().to_owned()).collect(),
+        fields,
+        items: property.get("items").map(|items| Box::new(inner(items, "item"))),
+        place: notes.place(property.mark),
+    }
+}
+
+fn logical_type(word: &str) -> Option<LogicalType> {
+    use LogicalType::{Array, Boolean, Date, Integer, Map, Number, Object, String, Time, Timestamp, Vector};
+    [String, Date, Timestamp, Time, Number, Integer, Object, Array, Boolean, Map, Vector]
+        .into_iter()
+        .find(|known| known.as_str() == word)
+}
