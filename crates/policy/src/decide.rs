@@ -20,7 +20,7 @@ use crate::entities::{self, status_word};
 use crate::refusal::Refusal;
 use crate::schema::Kind;
 use crate::slice::Slice;
-use crate::{Access, Decision, Policies, PolicyRef, RequestContext, compose};
+use crate::{Access, Decision, Expr, Policies, PolicyRef, RequestContext, compose};
 
 impl Policies {
     /// Decides what a principal may see of a table. Whatever goes wrong on the way, the answer is
@@ -80,7 +80,7 @@ impl Policies {
         }
         let outright: Vec<_> = forbids.iter().filter(|rule| rule.rows.is_none()).map(|rule| rule.id.clone()).collect();
         if !outright.is_empty() {
-            return Err(Refusal::Forbidden(outright));
+            return Err(Refusal::Forbidden(outright.sorted()));
         }
         let bound = |rule: &&Arc<crate::rule::Rule>| rule.rows.as_ref().map(|rows| parameters.bind(&rows.expr));
         let rows = compose::rows(permits.iter().map(bound).collect(), forbids.iter().filter_map(bound).collect());
@@ -94,6 +94,11 @@ impl Policies {
         })
     }
 
+    /// An expression with the values that parameters have for a principal and a request.
+    pub(crate) fn bound(expr: &Expr, principal: &Principal, request: &RequestContext) -> Expr {
+        Parameters { principal, request }.bind(expr)
+    }
+
     fn slice(&self, release: &Release, address: &TableAddress) -> Result<&Slice, Refusal> {
         // INVARIANT: policies speak of the release they were checked against and of no other.
         if release.epoch() != self.epoch {
@@ -104,16 +109,12 @@ impl Policies {
     }
 
     fn absent(&self, principal: &Principal, table: &TableAddress, refusal: &Refusal) -> Decision {
-        let determining = match refusal {
-            Refusal::Forbidden(policies) => policies.clone().sorted(),
-            _ => Vec::new(),
-        };
         Decision {
             table: table.clone(),
             epoch: self.epoch,
             fingerprint: principal.fingerprint(),
             access: Access::Absent,
-            determining,
+            determining: refusal.policies(),
         }
     }
 }

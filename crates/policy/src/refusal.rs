@@ -28,6 +28,14 @@ impl Refusal {
         matches!(self, Self::OtherRelease | Self::Failed(_))
     }
 
+    /// The policies that refused.
+    pub(crate) fn policies(&self) -> Vec<PolicyRef> {
+        match self {
+            Self::Forbidden(policies) => policies.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn failed(error: impl std::fmt::Display) -> Self {
         Self::Failed(error.to_string())
     }

@@ -10,6 +10,8 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
 
+pub(crate) use entitlement::table_address;
+
 use crate::{Expr, Parameter};
 
 /// The longest expression, in bytes.
