@@ -1,0 +1,145 @@
+//! The trail as its one writer holds it: the open segment and the head.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use crate::chain::Link;
+use crate::files;
+use crate::head::HeadFile;
+
+/// The head is made durable at least every so many commits; before that a crash of the machine, not of the process,
+/// lets it lag.
+const COMMITS_PER_HEAD_SYNC: u32 = 256;
+
+/// Makes the record that opens a segment.
+pub(crate) type SegmentRecord = Box<dyn Fn(u64) -> Vec<u8> + Send>;
+
+/// The writable end of a trail.
+pub(crate) struct Trail {
+    pub(crate) dir: PathBuf,
+    pub(crate) head: HeadFile,
+    pub(crate) segment: Option<Segment>,
+    /// The last record.
+    pub(crate) link: Link,
+    pub(crate) fsync: bool,
+    pub(crate) segment_bytes_max: u64,
+    pub(crate) segment_record: SegmentRecord,
+    pub(crate) commits_since_head_sync: u32,
+    /// Whether the head on disk says less than is true.
+    pub(crate) is_head_behind: bool,
+    /// Held for as long as the trail is.
+    pub(crate) _lock: File,
+}
+
+/// The open segment.
+pub(crate) struct Segment {
+    pub(crate) file: File,
+    pub(crate) number: u64,
+    /// Up to here everything is durable; what stands behind is the rest of a failed write.
+    pub(crate) len: u64,
+    pub(crate) has_rest: bool,
+}
+
+impl Trail {
+    /// Writes records behind each other and makes them durable, all or none. Returns their numbers and hashes.
+    pub(crate) fn commit<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> io::Result<Vec<Link>> {
+        self.clear_rest()?;
+        self.rotate_if_full()?;
+        let mut lines = Vec::new();
+        let mut links = Vec::new();
+        let mut link = self.link;
+        for record in records {
+            link = link.extend(record, &mut lines);
+            links.push(link);
+        }
+        let fsync = self.fsync;
+        let Some(segment) = &mut self.segment else {
+            return Err(io::Error::other("no segment is open"));
+        };
+        if !links.is_empty() {
+            segment.has_rest = true;
+            segment.file.write_all_at(&lines, segment.len)?;
+            if fsync {
+                segment.file.sync_data()?;
+            }
+            segment.has_rest = false;
+            segment.len += lines.len() as u64;
+            self.link = link;
+            self.is_head_behind = true;
+        }
+        Ok(links)
+    }
+
+    /// Brings the head up to date. The records are safe without: only the proof that none was cut off waits for it.
+    pub(crate) fn update_head(&mut self) -> io::Result<()> {
+        let Some(segment) = &self.segment else { return Ok(()) };
+        if self.is_head_behind {
+            self.head.write(self.link, segment.number)?;
+            self.is_head_behind = false;
+            self.commits_since_head_sync += 1;
+        }
+        if self.commits_since_head_sync >= COMMITS_PER_HEAD_SYNC { self.sync_head() } else { Ok(()) }
+    }
+
+    /// Makes the head durable if it is not.
+    pub(crate) fn sync_head(&mut self) -> io::Result<()> {
+        if self.commits_since_head_sync > 0 {
+            if self.fsync {
+                self.head.sync()?;
+            }
+            self.commits_since_head_sync = 0;
+        }
+        Ok(())
+    }
+
+    /// Cuts off what a failed write may have left.
+    fn clear_rest(&mut self) -> io::Result<()> {
+        match &mut self.segment {
+            Some(segment) if segment.has_rest => {
+                segment.file.set_len(segment.len)?;
+                segment.has_rest = false;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rotate_if_full(&mut self) -> io::Result<()> {
+        let next = match &self.segment {
+            Some(segment) if segment.len < self.segment_bytes_max => return Ok(()),
+            Some(segment) => segment.number + 1,
+            None => 1,
+        };
+        let path = files::segment_path(&self.dir, next);
+        let file = files::create_new(&path)?;
+        match self.begin_segment(file, next) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // The file is ours and holds nothing that anybody was told of.
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the opening record into an empty file, and goes on there.
+    pub(crate) fn begin_segment(&mut self, file: File, number: u64) -> io::Result<()> {
+        let mut line = Vec::new();
+        let link = self.link.extend(&(self.segment_record)(number), &mut line);
+        file.write_all_at(&line, 0)?;
+        if self.fsync {
+            file.sync_all()?;
+            files::sync_dir(&self.dir)?;
+        }
+        self.link = link;
+        self.segment = Some(Segment { file, number, len: line.len() as u64, has_rest: false });
+        self.is_head_behind = true;
+        self.commits_since_head_sync = COMMITS_PER_HEAD_SYNC;
+        if let Err(error) = self.update_head() {
+            tracing::error!(%error, dir = %self.dir.display(), "cannot write the head of the audit trail");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! Reading a whole trail and finding what is wrong with it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::chain::{self, Entry, Hash, Link};
+use crate::files::{self, Line, Lines};
+use crate::head::{self, Head};
+
+/// More problems than this are not listed.
+const PROBLEMS_MAX: usize = 1000;
+
+/// A trail in which nothing is wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// How many records it has.
+    pub records: u64,
+    /// In how many segments.
+    pub segments: u64,
+    /// The hash of the last record: it stands for all of them.
+    pub last_hash: Hash,
+    /// Bytes behind the last whole record: a write that is under way, or that a crash left unfinished.
+    pub unfinished_bytes: u64,
+}
+
+/// Something wrong with a trail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// In which file.
+    pub file: PathBuf,
+    /// In which line, from 1.
+    pub line: Option<u64>,
+    /// The number that the record there claims.
+    pub seq: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Reads all records of the trail in a directory. A gateway may be writing to it meanwhile: then it is the trail up to
+/// some record at or after the call.
+pub fn verify(dir: &Path) -> Result<Verified, Vec<Problem>> {
+    let mut reader =
+        Reader { dir, at: Link::START, head: None, has_met_head: false, unfinished: 0, problems: Vec::new() };
+    let segments = reader.read();
+    match (segments, reader.problems) {
+        (Some(segments), problems) if problems.is_empty() => Ok(Verified {
+            records: reader.at.seq,
+            segments,
+            last_hash: reader.at.hash,
+            unfinished_bytes: reader.unfinished,
+        }),
+        (_, problems) => Err(problems),
+    }
+}
+
+struct Reader<'a> {
+    dir: &'a Path,
+    /// The last record read, as it claims to be: one problem is reported once, not again for all that follows.
+    at: Link,
+    head: Option<Head>,
+    has_met_head: bool,
+    unfinished: u64,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Option<u64> {
+        // SECURITY: the head first. A gateway that writes meanwhile only adds behind it.
+        let head_path = head::path(self.dir);
+        let head = match Head::read(self.dir) {
+            Ok(head) => head,
+            Err(error) => return self.give_up(head_path, format!("cannot be read: {error}")),
+        };
+        let segments = match files::segments(self.dir) {
+            Ok(segments) => segments,
+            Err(error) => return self.give_up(self.dir.to_owned(), format!("cannot be listed: {error}")),
+        };
+        match &head {
+            None if segments.is_empty() && !head_path.exists() => {
+                return self.give_up(self.dir.to_owned(), "there is no audit trail here".to_owned());
+            }
+            None => self.report(head_path, None, None, "the head is missing or was changed"),
+            Some(_) => {}
+        }
+        self.head = head;
+        self.has_met_head = head.is_some_and(|head| head.link == Link::START);
+        let newest = segments.last().copied().unwrap_or(0);
+        let mut expected = 1;
+        for segment in &segments {
+            let path = files::segment_path(self.dir, *segment);
+            if *segment > expected {
+                let missing = if *segment == expected + 1 {
+                    format!("segment {expected} before it is missing")
+                } else {
+                    format!("segments {expected} to {} before it are missing", segment - 1)
+                };
+                self.report(path.clone(), None, None, missing);
+            }
+            expected = segment + 1;
+            if let Err(error) = self.segment(&path, *segment, *segment == newest) {
+                self.report(path, None, None, format!("cannot be read: {error}"));
+            }
+        }
+        self.compare_with_head(newest);
+        Some(segments.len() as u64)
+    }
+
+    fn segment(&mut self, path: &Path, segment: u64, is_newest: bool) -> std::io::Result<()> {
+        let mut lines = Lines::open(path)?.peekable();
+        if lines.peek().is_none() && !is_newest {
+            self.report(path.to_owned(), None, None, "the segment is empty");
+        }
+        while let Some(line) = lines.next() {
+            let line = line?;
+            let may_be_unfinished = is_newest && lines.peek().is_none();
+            self.line(path, segment, &line, may_be_unfinished);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, path: &Path, segment: u64, line: &Line, may_be_unfinished: bool) {
+        let is_behind_head = self.head.is_some_and(|head| self.at.seq >= head.link.seq);
+        if !line.is_whole && may_be_unfinished && is_behind_head {
+            self.unfinished = line.bytes.len() as u64;
+            return;
+        }
+        let Some(entry) = Entry::parse(&line.bytes).filter(|_| line.is_whole) else {
+            return self.report(
+                path.to_owned(),
+                Some(line.number),
+                None,
+                "this is no record: it was damaged or changed",
+            );
+        };
+        let here =
+            |what: String| Problem { file: path.to_owned(), line: Some(line.number), seq: Some(entry.link.seq), what };
+        let (before, seq) = (self.at, entry.link.seq);
+        if !entry.is_intact() {
+            self.push(here("the record was changed".to_owned()));
+        } else if seq > before.seq + 1 {
+            let missing = match (before.seq + 1, seq - 1) {
+                (first, last) if first == last => format!("record {first} before it is missing"),
+                (first, last) => format!("records {first} to {last} before it are missing"),
+            };
+            self.push(here(missing));
+        } else if seq <= before.seq {
+            self.push(here("the record stands twice or in the wrong place".to_owned()));
+        } else if entry.prev != before.hash {
+            self.push(here(
+                "the record does not follow from the one before it, which was changed or put in".to_owned(),
+            ));
+        }
+        if line.number == 1 && !opens_segment(entry.record, segment) {
+            self.push(here(format!("the first record is not the one that opens segment {segment}")));
+        }
+        if let Some(head) = self.head.filter(|head| head.link.seq == seq) {
+            self.has_met_head = true;
+            if head.link != entry.link {
+                self.push(here("the record is not the one that the head names".to_owned()));
+            }
+        }
+        self.at = entry.link;
+    }
+
+    fn compare_with_head(&mut self, newest: u64) {
+        let Some(head) = self.head.filter(|_| !self.has_met_head) else { return };
+        let path = match newest {
+            0 => self.dir.to_owned(),
+            newest => files::segment_path(self.dir, newest),
+        };
+        let what = match head.link.seq.checked_sub(self.at.seq) {
+            Some(missing @ 1..) => format!(
+                "the trail was cut off: it ends with record {}, and {missing} more were written up to {}",
+                self.at.seq, head.link.seq
+            ),
+            _ => format!("record {}, which the head names, is missing", head.link.seq),
+        };
+        self.report(path, None, None, what);
+    }
+
+    fn give_up(&mut self, file: PathBuf, what: String) -> Option<u64> {
+        self.report(file, None, None, what);
+        None
+    }
+
+    fn report(&mut self, file: PathBuf, line: Option<u64>, seq: Option<u64>, what: impl Into<String>) {
+        self.push(Problem { file, line, seq, what: what.into() });
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+}
+
+fn opens_segment(record: &[u8], segment: u64) -> bool {
+    let value: Option<serde_json::Value> = serde_json::from_slice(record).ok();
+    value.is_some_and(|value| {
+        value.get("kind").and_then(|kind| kind.as_str()) == Some("segment")
+            && value.get("number").and_then(serde_json::Value::as_u64) == Some(segment)
+    })
+}
+
+impl Verified {
+    /// The last hash as it is printed.
+    pub fn last_hash_hex(&self) -> String {
+        chain::hex(&self.last_hash)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(seq) = self.seq {
+            write!(f, " (record {seq})")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
