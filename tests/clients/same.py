@@ -53,16 +53,20 @@ def sort_key(value):
 
 
 def close(mine, theirs) -> bool:
+    """Equal; in floating point equal but for rounding; decimals that were divided equal to their last digit."""
     numbers = (int, float, Decimal)
-    if isinstance(mine, numbers) and isinstance(theirs, numbers) and not isinstance(mine, bool):
-        if isinstance(mine, float) and math.isnan(mine):
-            return isinstance(theirs, float) and math.isnan(theirs)
-        return abs(float(mine) - float(theirs)) <= max(last_digit(mine), last_digit(theirs), 1e-9 * abs(float(theirs)))
-    return mine == theirs
+    if not (isinstance(mine, numbers) and isinstance(theirs, numbers)) or isinstance(mine, bool):
+        return mine == theirs
+    if any(isinstance(value, float) and math.isnan(value) for value in (mine, theirs)):
+        return all(isinstance(value, float) and math.isnan(value) for value in (mine, theirs))
+    if isinstance(mine, float) or isinstance(theirs, float):
+        rounding = 1e-12 + 1e-9 * abs(float(theirs))
+        return abs(float(mine) - float(theirs)) <= max(last_digit(mine), last_digit(theirs), rounding)
+    return abs(Decimal(mine) - Decimal(theirs)) <= 0
 
 
 def last_digit(value) -> float:
-    """What a decimal may be off by when the other engine divides in floating point or rounds elsewhere."""
-    if isinstance(value, Decimal) and value.is_finite():
-        return 1.01 * 10.0 ** value.as_tuple().exponent if value.as_tuple().exponent <= -4 else 0.0
-    return 1e-12 if isinstance(value, float) else 0.0
+    """What a decimal with the places that a division adds may be off by."""
+    if isinstance(value, Decimal) and value.is_finite() and value.as_tuple().exponent <= -4:
+        return 1.01 * 10.0 ** value.as_tuple().exponent
+    return 0.0
