@@ -46,7 +46,10 @@ impl Trail {
     /// Writes records behind each other and makes them durable, all or none. Returns their numbers and hashes.
     pub(crate) fn commit<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> io::Result<Vec<Link>> {
         self.clear_rest()?;
-        self.rotate_if_full()?;
+        let mut records = records.peekable();
+        if records.peek().is_some() || self.segment.is_none() {
+            self.rotate_if_full()?;
+        }
         let mut lines = Vec::new();
         let mut links = Vec::new();
         let mut link = self.link;

@@ -18,7 +18,7 @@ const CHILD_DIR: &str = "MESHGATE_LEDGER_TEST_DIR";
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     let dir = tempfile::tempdir().expect("a directory");
-    for round in 0..6_usize {
+    for round in 0..4_usize {
         let acknowledged = run_child_until_killed(dir.path(), 40 + 37 * round);
         // Beside nobody, before any repair: what is whole is in order.
         verified(dir.path());

@@ -52,7 +52,7 @@ async fn every_change_is_found() {
         let problems = verify(dir.path()).expect_err(what);
         let found = problems.iter().map(ToString::to_string).any(|text| text.contains(place) && text.contains(words));
         assert!(found, "{what}: {place} .. {words} not in\n{}", texts(&problems));
-        assert!(problems.len() <= 4, "{what}: one change is not many problems\n{}", texts(&problems));
+        assert!(problems.len() <= 5, "{what}: one change is not many problems\n{}", texts(&problems));
     }
 }
 
@@ -123,7 +123,6 @@ fn edit_with_hash(dir: &Path) {
 
 /// A genuine line with the same number, from another trail.
 fn splice(dir: &Path) {
-    let other = tempfile::tempdir().expect("a directory");
     let forged = fs::read_to_string(segment(dir, 2)).expect("is read");
     let seq =
         crate::chain::Entry::parse(forged.lines().nth(2).expect("has lines").as_bytes()).expect("is one").link.seq;
@@ -133,7 +132,6 @@ fn splice(dir: &Path) {
         line.clear();
         link = link.extend(br#"{"kind":"other"}"#, &mut line);
     }
-    drop(other);
     lines(dir, 2, |lines| lines[2] = String::from_utf8(line).expect("is text").trim_end().to_owned());
 }
 
