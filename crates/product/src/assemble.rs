@@ -1,7 +1,7 @@
 //! One product: its ODPS document and its contracts, cross-checked, to the versions and tables that are served.
 
 mod columns;
-mod relationships;
+pub(crate) mod relationships;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(crate) struct Examined {
 
 /// An output port that is served: one version of the product.
 #[derive(Debug, Clone)]
-struct Port<'n> {
+pub(crate) struct Port<'n> {
     node: &'n Node,
     major: u32,
     version: &'n str,
@@ -32,9 +32,9 @@ struct Port<'n> {
     contract: usize,
 }
 
-/// The status the product's document has, if it can be told.
-pub(crate) fn status(product: &Node, notes: &mut Notes) -> Option<Status> {
-    standard::status(product.text("status")?, product.mark_of("status"), notes)
+/// The status the product's document has.
+pub(crate) fn status(product: &Node, notes: &mut Notes) -> Status {
+    product.text("status").map_or(Status::Draft, |text| standard::status(text, product.mark_of("status"), notes))
 }
 
 /// All served versions by ascending major. What is wrong goes to `notes` (the product's) and the contracts' own.
@@ -141,9 +141,7 @@ fn ports<'n>(
             continue;
         };
         let own = document.status().map(|(text, mark)| standard::status(text, mark, contract_notes));
-        // A status nobody understands was reported; it must not make anything visible.
-        let own = own.map_or(Status::Active, |known| known.unwrap_or(Status::Draft));
-        let status = lowest(status, own);
+        let status = lowest(status, own.unwrap_or(Status::Active));
         if let (Ok(major), true) = (major, status != Status::Retired) {
             ports.push(Port { node, major, version, status, contract });
         }

@@ -2,6 +2,9 @@
 //! [`Release`].
 //!
 //! * [`load`]: a mesh directory to a [`Release`]; [`Error`] says why there is none.
+//! * [`check_file`]: one document on its own.
+//! * [`Watcher`]: tells when a mesh directory has changed.
+//! * [`diff`]: what differs between two releases, and what of it breaks consumers.
 //! * [`Release`], [`Domain`], [`Product`], [`Version`], [`Table`], [`Column`], [`Location`]: what a release says.
 //!
 //! Inside, from text to release: `yaml` (positions) -> `shape` (tables of fields) -> `odcs`, `odps`, `mesh` (the
@@ -21,6 +24,8 @@
 //! ```
 
 mod assemble;
+mod check;
+mod diff;
 mod error;
 mod load;
 mod location;
@@ -32,11 +37,18 @@ mod release;
 mod server;
 mod shape;
 mod standard;
+mod watch;
 mod yaml;
 
+pub use check::check_file;
+pub use diff::{Change, diff};
 pub use error::Error;
 pub use load::load;
 pub use release::{
     Column, Domain, Location, LogicalType, Mesh, OnBreach, PolicySource, Product, Relationship, Release, ScopeState,
     Status, StorageGrant, Table, Version,
 };
+pub use watch::Watcher;
+
+#[cfg(test)]
+mod tests;

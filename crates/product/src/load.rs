@@ -1,6 +1,6 @@
 //! Reads a mesh directory into a [`Release`].
 
-mod files;
+pub(crate) mod files;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -234,7 +234,7 @@ fn product(reader: &mut Reader<'_>, address: ProductAddress, place: &Path, stora
         product.description = mesh::description(&node);
         product.tags = node.texts("tags");
         product.place = notes.place(node.mark);
-        product.status = assemble::status(&node, &mut notes).unwrap_or(Status::Draft);
+        product.status = assemble::status(&node, &mut notes);
         product.versions =
             assemble::versions(&node, product.status, &product.address, &mut contracts, storage, &mut notes);
     }

@@ -54,8 +54,10 @@ impl Notes {
         self.findings.extend(other.findings);
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    /// The same, but worse than this is nothing.
+    pub(crate) fn softened(mut self, most: Severity) -> Self {
+        self.findings.iter_mut().for_each(|finding| finding.severity = finding.severity.min(most));
+        self
     }
 
     pub(crate) fn into_findings(self) -> Vec<Finding> {
@@ -101,14 +103,17 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         text.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect::<String>()
     };
     let word = plain(word);
+    let similarity = |candidate: &str| {
+        let known = plain(candidate);
+        let distance = strsim::damerau_levenshtein(&word, &known);
+        let abbreviated = word.chars().count() >= 3 && known.starts_with(&word);
+        let similar = strsim::jaro_winkler(&word, &known);
+        let close = distance <= (known.chars().count() / 3).max(1) || similar > 0.93 || abbreviated;
+        close.then_some((distance, similar))
+    };
     candidates
         .into_iter()
-        .map(|candidate| {
-            let known = plain(candidate);
-            let similar = strsim::jaro_winkler(&word, &known);
-            (candidate, strsim::damerau_levenshtein(&word, &known), known.chars().count(), similar)
-        })
-        .filter(|(_, distance, length, similar)| *distance <= (*length / 3).max(1) || *similar > 0.93)
-        .min_by(|a, b| a.1.cmp(&b.1).then(b.3.total_cmp(&a.3)))
-        .map(|(candidate, ..)| candidate)
+        .filter_map(|candidate| Some((candidate, similarity(candidate)?)))
+        .min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)))
+        .map(|(candidate, _)| candidate)
 }

@@ -58,7 +58,7 @@ pub(crate) fn edition(node: &Node, standard: &Standard, notes: &mut Notes) -> Op
 }
 
 /// The status a text means; the standards leave the field open, a gateway cannot.
-pub(crate) fn status(text: &str, mark: Mark, notes: &mut Notes) -> Option<Status> {
+pub(crate) fn status(text: &str, mark: Mark, notes: &mut Notes) -> Status {
     const WORDS: [(&str, Status); 5] = [
         ("proposed", Status::Proposed),
         ("draft", Status::Draft),
@@ -68,12 +68,14 @@ pub(crate) fn status(text: &str, mark: Mark, notes: &mut Notes) -> Option<Status
     ];
     let found = WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, status)| *status);
     if found.is_none() {
-        let note =
-            notes.error(mark, "unknown-value", format!("`{}` is no status this gateway can act on", short(text)));
+        let message = format!("`{}` is no status this gateway can act on", short(text));
         match nearest(text, WORDS.iter().map(|(word, _)| *word)) {
-            Some(word) => note.suggest(Some(word)),
-            None => note.hint("use proposed, draft, active, deprecated or retired"),
+            Some(word) => notes.error(mark, "unknown-value", message).suggest(Some(word)),
+            // The vocabulary is open, so this may be meant; it must not make anything visible.
+            None => notes
+                .warning(mark, "unknown-value", format!("{message}; it counts as draft"))
+                .hint("use proposed, draft, active, deprecated or retired"),
         }
     }
-    found
+    found.unwrap_or(Status::Draft)
 }

@@ -27,7 +27,7 @@ enum Found<'n> {
 }
 
 /// Fills in the relationships of all tables.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     versions: &mut [Version],
     ports: &[Port<'_>],
     address: &ProductAddress,
@@ -60,6 +60,23 @@ pub(super) fn resolve(
     for (contract, notes) in remarks {
         contracts[contract].notes.absorb(notes);
     }
+}
+
+/// Checks what a contract alone can tell: that references to its own tables name columns these have.
+pub(crate) fn check_alone(contracts: &mut [Examined; 1]) {
+    let [examined] = &*contracts;
+    let mut notes = examined.notes.sibling();
+    let objects = examined.contract.node.list("schema");
+    let properties = objects.iter().flat_map(|object| object.list("properties"));
+    for relationship in objects.iter().chain(properties).flat_map(|node| node.list("relationships")) {
+        for node in ["from", "to"].iter().filter_map(|key| relationship.get(key)).flat_map(one_or_many) {
+            if let Some(Found::NoColumn(object)) = node.as_text().map(|text| find(text, 0, contracts)) {
+                no_column(node, object, &mut notes);
+            }
+        }
+    }
+    let [examined] = contracts;
+    examined.notes.absorb(notes);
 }
 
 #[expect(clippy::too_many_arguments, reason = "all of them are one relationship and what it may point to")]
@@ -117,20 +134,17 @@ fn lookup<'n>(node: &Node, own: usize, contracts: &'n [Examined], notes: &mut No
         Found::Elsewhere => notes
             .warning(node.mark, "unresolved-relationship", format!("`{}` is not in this product", short(text)))
             .hint("the relationship is not shown to clients"),
-        Found::NoColumn(object) => {
-            let names = object.list("properties").iter().filter_map(|property| property.text("name"));
-            let table = object.text("name").unwrap_or_default();
-            let column = text.rsplit(['.', '/']).next().unwrap_or_default();
-            notes
-                .error(
-                    node.mark,
-                    "unknown-column",
-                    format!("`{}`: the table `{}` has no such column", short(text), short(table)),
-                )
-                .suggest(nearest(column, names));
-        }
+        Found::NoColumn(object) => no_column(node, object, notes),
     }
     None
+}
+
+fn no_column(node: &Node, object: &Node, notes: &mut Notes) {
+    let names = object.list("properties").iter().filter_map(|property| property.text("name"));
+    let (text, table) = (node.raw(), object.text("name").unwrap_or_default());
+    let column = text.rsplit(['.', '/']).next().unwrap_or_default();
+    let message = format!("`{}`: the table `{}` has no such column", short(text), short(table));
+    notes.error(node.mark, "unknown-column", message).suggest(nearest(column, names));
 }
 
 /// `table.column`, `/schema/<id>/properties/<id>` or either after `file.odcs.yaml#`.
