@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// A user or service whose credential was checked. Made by [`crate::Identity`] only:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0624
 /// use meshgate_identity::{Authentication, Principal, PrincipalKind};
 /// let forged = Principal::new(
 ///     PrincipalKind::User,
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 /// );
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// fn promote(guess: meshgate_identity::Principal) -> meshgate_identity::Principal {
 ///     meshgate_identity::Principal { hypothetical: false, ..guess }
 /// }

@@ -36,8 +36,8 @@ impl Sqlite {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .disable_statement_logging();
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await;
-        let pool = pool.map_err(|error| foreign_or_broken(&path, error))?;
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).test_before_acquire(false);
+        let pool = pool.connect_with(options).await.map_err(|error| foreign_or_broken(&path, error))?;
         migrate(&pool, &path).await?;
         drop(lock);
         Ok(Self { pool })

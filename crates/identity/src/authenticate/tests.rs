@@ -1,3 +1,5 @@
+//! Everything that lets somebody in, and everything that must not.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

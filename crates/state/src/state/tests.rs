@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use super::State;
 use crate::{Error, Home};
 
+mod crash;
+
 #[derive(Debug)]
 struct Still;
 
