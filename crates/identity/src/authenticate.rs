@@ -9,7 +9,7 @@ use crate::attempts::Attempts;
 use crate::error::Reason;
 use crate::{
     AttributeTexts, Authentication, ClientInfo, Credential, CredentialStore, Error, GuardLimits, PasswordCost,
-    Principal, PrincipalKind, SessionKey, TokenHash, UserRecord, session, token,
+    Principal, PrincipalKind, TokenHash, UserRecord, token,
 };
 
 /// The name of whoever has none. No user or token can have it.
@@ -28,10 +28,6 @@ pub struct Options {
     pub guard: GuardLimits,
     /// The cost of the work done for users who do not exist: the cost at which passwords are stored.
     pub password_cost: PasswordCost,
-    /// The key of session bearers; without one they end with the process.
-    pub session_key: Option<SessionKey>,
-    /// How long a session bearer is good for.
-    pub session_ttl_s: u32,
 }
 
 impl Default for Options {
@@ -41,8 +37,6 @@ impl Default for Options {
             password_login: true,
             guard: GuardLimits::default(),
             password_cost: PasswordCost::default(),
-            session_key: None,
-            session_ttl_s: 12 * 3600,
         }
     }
 }
@@ -52,7 +46,6 @@ impl Default for Options {
 pub struct Identity {
     store: Arc<dyn CredentialStore>,
     options: Options,
-    session_key: SessionKey,
     attempts: Attempts,
     clock: Arc<dyn Clock>,
 }
@@ -65,13 +58,8 @@ impl Identity {
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
     ) -> Self {
-        let session_key = options.session_key.clone().unwrap_or_else(|| {
-            let mut bytes = [0; 32];
-            entropy.fill(&mut bytes);
-            SessionKey::new(bytes)
-        });
         let attempts = Attempts::new(options.guard, options.password_cost, clock.clone(), entropy);
-        Self { store, options, session_key, attempts, clock }
+        Self { store, options, attempts, clock }
     }
 
     /// Who this is. Nothing but verified passwords is remembered from one call to the next, and those are tied to the
@@ -85,35 +73,12 @@ impl Identity {
         match credential {
             Credential::Anonymous if self.options.anonymous => Ok(anonymous()),
             Credential::Anonymous => Err(Error::Missing),
-            Credential::Bearer(bearer) if session::is_session(bearer) => self.by_session(bearer, types).await,
             Credential::Bearer(token) => self.by_token(token, types).await,
             Credential::Basic { user, password } if user == TOKEN_USER => self.by_token(password, types).await,
             Credential::Basic { user, password } => {
                 let user = self.by_password(user, password, client).await?;
                 principal_of(user, types)
             }
-        }
-    }
-
-    /// Who this is, and a bearer to say so again: for the handshake of wires that have one. A token is its own bearer, a
-    /// password buys a session bearer, anonymous callers get none.
-    pub async fn login(
-        &self,
-        credential: &Credential,
-        client: &ClientInfo,
-        types: &AttributeTypes,
-    ) -> Result<(Principal, Option<Secret>), Error> {
-        match credential {
-            Credential::Basic { user, password } if user != TOKEN_USER => {
-                let user = self.by_password(user, password, client).await?;
-                let until = self.clock.now().plus_seconds(i64::from(self.options.session_ttl_s));
-                let bearer = self.session_key.seal(&user, until);
-                Ok((principal_of(user, types)?, Some(bearer)))
-            }
-            Credential::Basic { password: bearer, .. } | Credential::Bearer(bearer) => {
-                Ok((self.authenticate(credential, client, types).await?, Some(bearer.clone())))
-            }
-            Credential::Anonymous => Ok((self.authenticate(credential, client, types).await?, None)),
         }
     }
 
@@ -143,17 +108,6 @@ impl Identity {
         let user = self.store.find_user(name).await?;
         self.attempts.check(name, password, user.as_ref(), client).await?;
         user.ok_or_else(|| Error::Refused(Reason::UnknownUser(name.to_owned())))
-    }
-
-    async fn by_session(&self, bearer: &Secret, types: &AttributeTypes) -> Result<Principal, Error> {
-        let ended = || Error::Refused(Reason::Session);
-        if !self.options.password_login {
-            return Err(Error::PasswordLoginOff);
-        }
-        let claim = self.session_key.open(bearer).filter(|claim| claim.until > self.clock.now()).ok_or_else(ended)?;
-        let user = self.store.find_user(&claim.user).await?;
-        let user = user.filter(|user| user.password.version() == claim.version).ok_or_else(ended)?;
-        principal_of(user, types)
     }
 }
 

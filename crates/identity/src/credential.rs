@@ -17,7 +17,7 @@ const HEADER_LEN_MAX: usize = 32 * 1024;
 pub enum Credential {
     /// None at all, or `Bearer None`, which drivers send for a token nobody gave them.
     Anonymous,
-    /// A gateway token or a session bearer.
+    /// A gateway token.
     Bearer(Secret),
     /// A user and password, or the user `token` with a gateway token as password.
     Basic {

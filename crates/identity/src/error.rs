@@ -84,9 +84,6 @@ pub enum Reason {
     /// The user exists, the password is another.
     #[error("wrong password for user {0:?}")]
     WrongPassword(String),
-    /// A session bearer that is forged, past its time, or of a user who changed since.
-    #[error("invalid session bearer")]
-    Session,
 }
 
 impl Failure for Error {
@@ -120,7 +117,6 @@ impl Failure for Error {
             Self::Refused(Reason::UnknownUser(_) | Reason::WrongPassword(_)) => {
                 PublicText::new("the user name or the password is wrong")
             }
-            Self::Refused(Reason::Session) => PublicText::new("the session has ended").hint("log in again"),
             Self::Expired { .. } => PublicText::new("the token has expired").hint(create),
             Self::Revoked { .. } => PublicText::new("the token has been revoked").hint(create),
             Self::PasswordLoginOff => PublicText::new("this gateway does not accept passwords")
