@@ -176,9 +176,9 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def query_id(metadata: dict | None) -> str:
+def query_id(schema: pa.Schema) -> str:
     """The query id that a result's schema carries."""
-    for key, value in (metadata or {}).items():
-        if b"query" in key and b"id" in key:
+    for key, value in (schema.metadata or {}).items():
+        if b"query" in key:
             return value.decode()
-    raise AssertionError(f"no query id in {metadata}")
+    raise AssertionError(f"no query id in {schema.metadata}")

@@ -1,5 +1,7 @@
 """What no driver shows: tickets, metadata and schemas, through a bare pyarrow.flight client."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
@@ -35,12 +37,14 @@ def test_types_are_those_every_client_reads(client):
         assert not views & {field.type for field in client.table(f"SELECT * FROM {table} LIMIT 1").schema}
 
 
-def test_every_result_names_its_query(client):
-    ids = {gate.query_id(client.info(SQL).schema.metadata) for _ in range(3)}
-    assert len(ids) == 3
-    info = client.info(SQL)
-    reader = client.stream(info)
-    assert gate.query_id(reader.schema.metadata) == gate.query_id(info.schema.metadata)
+def test_every_result_names_its_query_and_its_snapshots(client):
+    """The query id stands in the schema's metadata; FlightInfo has it with products, versions and snapshots."""
+    infos = [client.info(SQL) for _ in range(3)]
+    assert len({gate.query_id(info.schema) for info in infos}) == 3
+    told = json.loads(infos[0].app_metadata)
+    assert gate.query_id(infos[0].schema) in json.dumps(told)
+    assert "crm.customers" in json.dumps(told) and "snapshot" in json.dumps(told)
+    assert gate.query_id(client.stream(infos[0]).schema) == gate.query_id(infos[0].schema)
 
 
 def test_ticket_works_twice(client):
