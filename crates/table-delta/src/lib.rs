@@ -1,1 +1,44 @@
-//! Delta Lake tables
+//! Delta Lake tables.
+//!
+//! * [`DeltaFormat`]: opens them for `meshgate-table`; reading goes through its scan, not through the library's.
+//! * [`write`]: writes them with the library's own writer, for the demo and for tests.
+//!
+//! Not here: reading Parquet, caching, containment (see `meshgate-table`).
+//!
+//! What is read: column mapping by name and id, v2 checkpoints, in-commit timestamps, `timestampNtz`, clustering, row
+//! tracking. What is refused by name: deletion vectors in use, type widening, variants, and whatever reader feature the
+//! library does not know.
+
+mod error;
+mod files;
+mod schema;
+mod table;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use meshgate_table::{DomainStores, Error, Format, OpenTable, Source, TableFormat};
+
+pub use write::{Mode, write};
+
+/// Opens Delta tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeltaFormat;
+
+#[async_trait]
+impl TableFormat for DeltaFormat {
+    fn format(&self) -> Format {
+        Format::Delta
+    }
+
+    async fn open(&self, source: &Source, stores: &Arc<DomainStores>) -> Result<Arc<dyn OpenTable>, Error> {
+        if source.catalog.is_some() {
+            return Err(Error::unsupported("a catalog for Delta tables"));
+        }
+        Ok(Arc::new(table::DeltaTable::open(&source.url, stores)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

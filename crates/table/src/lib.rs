@@ -1,1 +1,34 @@
-//! The contract of a table format, and the one scan
+//! The contract of a table format: a location and a pin become a snapshot, a snapshot becomes a scan.
+//!
+//! * [`Source`], [`CatalogRef`], [`Format`], [`Pin`]: which table, and which of its versions.
+//! * [`DomainStores`]: all storage a domain may read; every path is contained to its grants ([`Grant`],
+//!   [`Credentials`], [`Located`]).
+//! * [`TableFormat`], [`OpenTable`], [`FileList`]: what a format implements.
+//! * [`Snapshot`], [`FileSet`]: one version of a table; [`Snapshot::scan`] reads it with DataFusion's own Parquet source.
+//! * [`Binding`]: how columns of files are matched to columns of the table.
+//! * [`Tables`]: opens, refreshes and shares tables; one per gateway.
+//! * [`Error`]: why a table cannot be read.
+//!
+//! Not here: Delta, Iceberg (see their crates), principals, policies, contracts of products.
+
+mod binding;
+mod error;
+mod files;
+mod format;
+mod scan;
+mod snapshot;
+mod source;
+mod stores;
+mod tables;
+
+pub mod conformance;
+
+pub use binding::{Binding, FIELD_ID, NameMapping, PHYSICAL_NAME};
+pub use error::Error;
+pub use files::{ColumnStats, DataFile, FileSet};
+pub use format::{FileList, OpenTable, TableFormat};
+pub use scan::LakeScanExec;
+pub use snapshot::{Snapshot, SnapshotParts};
+pub use source::{CatalogRef, Format, Pin, Source};
+pub use stores::{Credentials, DomainStores, Grant, Located, S3Credentials, StoreOptions};
+pub use tables::{CacheOptions, Tables};

@@ -1,0 +1,162 @@
+//! A Delta table that was found.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::table::state::DeltaTableState;
+use meshgate_model::Instant;
+use meshgate_table::{DomainStores, Error, Located, OpenTable, Pin, Snapshot, SnapshotParts};
+use object_store::prefix::PrefixStore;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::error::translate;
+use crate::files::DeltaFiles;
+use crate::schema::{self, Mapping};
+
+/// How many old versions stay at hand.
+const PINNED_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+
+/// Keeps the newest state, so that a refresh reads new commits only.
+pub(crate) struct DeltaTable {
+    root: Located,
+    stores: Arc<DomainStores>,
+    logs: LogStoreRef,
+    latest: Mutex<Latest>,
+    pinned: Mutex<Vec<Arc<Snapshot>>>,
+}
+
+struct Latest {
+    table: deltalake::DeltaTable,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl DeltaTable {
+    /// Nothing is read yet.
+    pub(crate) fn open(url: &str, stores: &Arc<DomainStores>) -> Result<Self, Error> {
+        let root = stores.locate(url)?;
+        let location =
+            Url::parse(&format!("{}/", root.url)).map_err(|error| Error::format("naming the table", error))?;
+        let prefixed = Arc::new(PrefixStore::new(root.store.clone(), root.path.clone()));
+        // SECURITY: the library gets contained stores; its own registry of stores is never asked.
+        let logs = default_logstore(prefixed, root.store.clone(), &location, &StorageConfig::default());
+        let table = deltalake::DeltaTable::new(logs.clone());
+        let latest = Mutex::new(Latest { table, snapshot: None });
+        Ok(Self { root, stores: stores.clone(), logs, latest, pinned: Mutex::default() })
+    }
+
+    async fn newest(&self) -> Result<Arc<Snapshot>, Error> {
+        let mut latest = self.latest.lock().await;
+        let known = latest.table.version();
+        latest.table.update_incremental(None).await.map_err(|error| self.translate(error))?;
+        if let Some(snapshot) = latest.snapshot.as_ref().filter(|_| latest.table.version() == known) {
+            return Ok(snapshot.clone());
+        }
+        let state = latest.table.snapshot().map_err(|error| self.translate(error))?.clone();
+        let snapshot = self.snapshot_of(state)?;
+        latest.snapshot = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, Error> {
+        let newest = self.newest().await?;
+        let text = version.to_string();
+        if newest.version() == text {
+            return Ok(newest);
+        }
+        if newest.version().parse::<u64>().is_ok_and(|newest| version > newest) {
+            let what = format!("version {version} does not exist; the newest is {}", newest.version());
+            return Err(Error::PinNotFound { what });
+        }
+        if let Some(known) = self.pinned.lock().await.iter().find(|known| known.version() == text) {
+            return Ok(known.clone());
+        }
+        let mut table = deltalake::DeltaTable::new(self.logs.clone());
+        table.load_version(version).await.map_err(|error| match self.translate(error) {
+            unsupported @ Error::UnsupportedFeature { .. } => unsupported,
+            error => {
+                tracing::debug!(%error, version, "a version of a Delta table that cannot be loaded");
+                Error::PinNotFound { what: format!("version {version} is no longer kept") }
+            }
+        })?;
+        let state = table.snapshot().map_err(|error| self.translate(error))?.clone();
+        if state.version() != version {
+            return Err(Error::PinNotFound { what: format!("version {version} is no longer kept") });
+        }
+        self.keep(self.snapshot_of(state)?).await
+    }
+
+    async fn at_time(&self, time: Instant) -> Result<Arc<Snapshot>, Error> {
+        let out_of_range = || Error::PinNotFound { what: "the time is out of range".to_owned() };
+        let asked = DateTime::from_timestamp_micros(time.micros()).ok_or_else(out_of_range)?;
+        let mut table = deltalake::DeltaTable::new(self.logs.clone());
+        table.load_with_datetime(asked).await.map_err(|error| self.translate(error))?;
+        let state = table.snapshot().map_err(|error| self.translate(error))?.clone();
+        let snapshot = self.snapshot_of(state)?;
+        // The library answers a time before the first version with the first version.
+        if snapshot.timestamp().is_some_and(|made| made.millis() > time.millis()) {
+            return Err(Error::PinNotFound { what: "the table did not exist at that time".to_owned() });
+        }
+        self.keep(snapshot).await
+    }
+
+    async fn keep(&self, snapshot: Arc<Snapshot>) -> Result<Arc<Snapshot>, Error> {
+        let mut pinned = self.pinned.lock().await;
+        if let Some(known) = pinned.iter().find(|known| known.version() == snapshot.version()) {
+            return Ok(known.clone());
+        }
+        if pinned.len() >= PINNED_MAX.get() {
+            pinned.remove(0);
+        }
+        pinned.push(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    fn snapshot_of(&self, state: DeltaTableState) -> Result<Arc<Snapshot>, Error> {
+        let metadata = state.metadata();
+        let mapping = Mapping::read(metadata.configuration())?;
+        let schema = schema::convert(&state.snapshot().arrow_schema(), mapping)?;
+        let version = state.version();
+        let timestamp = state.version_timestamp(version).map(|millis| Instant(millis.saturating_mul(1_000)));
+        let (root, stores) = (self.root.clone(), self.stores.clone());
+        Ok(Snapshot::new(SnapshotParts {
+            version: version.to_string(),
+            timestamp,
+            schema: schema.clone(),
+            binding: mapping.binding(),
+            stores: self.stores.clone(),
+            files: Arc::new(DeltaFiles { state, schema, root, stores }),
+        }))
+    }
+
+    fn translate(&self, error: deltalake::DeltaTableError) -> Error {
+        translate("reading a Delta log", &self.root.url, error)
+    }
+}
+
+#[async_trait]
+impl OpenTable for DeltaTable {
+    async fn snapshot(&self, pin: &Pin) -> Result<Arc<Snapshot>, Error> {
+        match pin {
+            Pin::Latest => self.newest().await,
+            Pin::Version(text) => match text.trim().parse() {
+                Ok(version) => self.at_version(version).await,
+                Err(_) => {
+                    let what = "a version of a Delta table is a number".to_owned();
+                    Err(Error::PinNotFound { what })
+                }
+            },
+            Pin::Timestamp(time) => self.at_time(*time).await,
+        }
+    }
+}
+
+impl fmt::Debug for DeltaTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeltaTable").field("root", &self.root).finish_non_exhaustive()
+    }
+}

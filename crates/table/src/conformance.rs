@@ -1,0 +1,1 @@
+//! What every format has to do, as a suite that each runs on tables written by its own writer.

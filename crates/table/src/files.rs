@@ -1,0 +1,308 @@
+//! The live files of one version of a table, with what is known about their contents without opening them.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
+use arrow::compute::kernels::aggregate;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use crate::{Error, Located};
+
+/// One data file.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// Which grant's store holds it.
+    pub grant: usize,
+    /// Its path in that store.
+    pub path: Path,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its number of rows, if the metadata says.
+    pub rows: Option<u64>,
+}
+
+/// What is known of one column, file by file. All arrays are as long as the list of files.
+#[derive(Clone, Debug)]
+pub struct ColumnStats {
+    /// No value is smaller. NULL: not known. Of the column's type.
+    pub min: ArrayRef,
+    /// No value is greater. NULL: not known. Of the column's type.
+    pub max: ArrayRef,
+    /// How many values are NULL. NULL: not known.
+    pub nulls: UInt64Array,
+    /// Which files have one value in all rows, `min` and `max` alike, whatever the file itself holds. All others have
+    /// mere bounds.
+    pub constant: Option<BooleanArray>,
+}
+
+/// All live files of a version.
+pub struct FileSet {
+    /// Columns of files, then constant columns: the order the scan works in.
+    scan_schema: SchemaRef,
+    /// How many columns of `scan_schema` are in files.
+    file_columns: usize,
+    /// For each column of the table, where it is in `scan_schema`.
+    positions: Vec<usize>,
+    files: Vec<PartitionedFile>,
+    /// In the order of `scan_schema`.
+    columns: Vec<Option<ColumnStats>>,
+    rows: UInt64Array,
+    bytes: u64,
+}
+
+impl DataFile {
+    /// A file that was located.
+    pub fn new(located: &Located, size: u64, rows: Option<u64>) -> Self {
+        Self { grant: located.grant, path: located.path.clone(), size, rows }
+    }
+}
+
+impl FileSet {
+    /// Puts a list together. `constants` gives, for each column of the table that has one value per file, those values;
+    /// `stats` gives what is known of the other columns; both by index in the table's schema.
+    pub fn new(
+        schema: &SchemaRef,
+        files: Vec<DataFile>,
+        constants: Vec<(usize, ArrayRef)>,
+        mut stats: Vec<Option<ColumnStats>>,
+    ) -> Result<Self, Error> {
+        let count = files.len();
+        stats.resize_with(schema.fields().len(), || None);
+        let is_constant: HashSet<usize> = constants.iter().map(|(index, _)| *index).collect();
+        let order: Vec<usize> = (0..schema.fields().len())
+            .filter(|index| !is_constant.contains(index))
+            .chain(constants.iter().map(|(index, _)| *index))
+            .collect();
+        let mut positions = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(position, index)| positions[*index] = position);
+        let rows: UInt64Array = files.iter().map(|file| file.rows).collect();
+        for (index, values) in &constants {
+            stats[*index] = Some(constant_stats(values, &rows));
+        }
+        let columns: Vec<Option<ColumnStats>> = order.iter().map(|index| stats[*index].take()).collect();
+        let fits =
+            |stats: &ColumnStats| stats.min.len() == count && stats.max.len() == count && stats.nulls.len() == count;
+        if !columns.iter().flatten().all(fits) {
+            return Err(Error::malformed("column statistics do not match the list of files"));
+        }
+        let bytes = files.iter().map(|file| file.size).sum();
+        let files = files
+            .into_iter()
+            .enumerate()
+            .map(|(at, file)| partitioned_file(at, file, &constants, &columns))
+            .collect::<Result<_, Error>>()?;
+        let scan_schema =
+            Arc::new(Schema::new(order.iter().map(|index| schema.fields()[*index].clone()).collect::<Vec<_>>()));
+        let file_columns = order.len() - constants.len();
+        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, bytes })
+    }
+
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether the table is empty.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The size of all files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The number of rows, if it is known of every file.
+    pub fn rows(&self) -> Option<u64> {
+        (self.rows.null_count() == 0).then(|| self.rows.values().iter().sum())
+    }
+
+    pub(crate) fn scan_schema(&self) -> &SchemaRef {
+        &self.scan_schema
+    }
+
+    pub(crate) fn file_columns(&self) -> usize {
+        self.file_columns
+    }
+
+    pub(crate) fn position(&self, table_column: usize) -> Option<usize> {
+        self.positions.get(table_column).copied()
+    }
+
+    /// The files a mask keeps; all without one.
+    pub(crate) fn select(&self, mask: Option<&BooleanArray>) -> Vec<PartitionedFile> {
+        match mask {
+            None => self.files.clone(),
+            Some(mask) => self
+                .files
+                .iter()
+                .zip(mask.values().iter())
+                .filter(|(_, keep)| *keep)
+                .map(|(file, _)| file.clone())
+                .collect(),
+        }
+    }
+
+    /// What is known of the selected files together, for the order of joins.
+    pub(crate) fn statistics(&self, mask: Option<&BooleanArray>) -> Result<Statistics, Error> {
+        let selected = |array: &dyn Array| -> Result<ArrayRef, Error> {
+            match mask {
+                None => Ok(array.slice(0, array.len())),
+                Some(mask) => {
+                    Ok(arrow::compute::filter(array, mask).map_err(datafusion::error::DataFusionError::from)?)
+                }
+            }
+        };
+        let total = |array: &UInt64Array| -> Result<Precision<usize>, Error> {
+            let array = selected(array)?;
+            let known = array.null_count() == 0;
+            let sum = aggregate::sum(arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt64Type>(&array));
+            let sum = usize::try_from(sum.unwrap_or(0)).unwrap_or(usize::MAX);
+            Ok(if known { Precision::Exact(sum) } else { Precision::Absent })
+        };
+        let mut statistics = Statistics::new_unknown(&self.scan_schema);
+        statistics.num_rows = total(&self.rows)?;
+        let bytes: u64 = match mask {
+            None => self.bytes,
+            Some(mask) => self
+                .files
+                .iter()
+                .zip(mask.values().iter())
+                .filter(|(_, keep)| *keep)
+                .map(|(f, _)| f.object_meta.size)
+                .sum(),
+        };
+        statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
+        for (target, known) in statistics.column_statistics.iter_mut().zip(&self.columns) {
+            let Some(known) = known else { continue };
+            target.null_count = total(&known.nulls)?;
+            let (min, max) = (selected(&known.min)?, selected(&known.max)?);
+            target.min_value = bound(&min, datafusion::functions_aggregate::min_max::MinAccumulator::try_new)?;
+            target.max_value = bound(&max, datafusion::functions_aggregate::min_max::MaxAccumulator::try_new)?;
+        }
+        Ok(statistics)
+    }
+}
+
+/// The smallest or greatest of the files' bounds; unknown if it is unknown of one.
+fn bound<A: datafusion::logical_expr::Accumulator>(
+    bounds: &ArrayRef,
+    make: impl Fn(&arrow::datatypes::DataType) -> datafusion::error::Result<A>,
+) -> Result<Precision<ScalarValue>, Error> {
+    if bounds.is_empty() || bounds.null_count() > 0 || bounds.data_type().is_nested() {
+        return Ok(Precision::Absent);
+    }
+    let Ok(mut accumulator) = make(bounds.data_type()) else { return Ok(Precision::Absent) };
+    accumulator.update_batch(std::slice::from_ref(bounds))?;
+    Ok(Precision::Inexact(accumulator.evaluate()?))
+}
+
+/// A constant is its own minimum and maximum.
+fn constant_stats(values: &ArrayRef, rows: &UInt64Array) -> ColumnStats {
+    let nulls = (0..values.len())
+        .map(|at| if values.is_null(at) { rows.is_valid(at).then(|| rows.value(at)) } else { Some(0) })
+        .collect();
+    ColumnStats {
+        min: values.clone(),
+        max: values.clone(),
+        nulls,
+        constant: Some(BooleanArray::from(vec![true; values.len()])),
+    }
+}
+
+fn partitioned_file(
+    at: usize,
+    file: DataFile,
+    constants: &[(usize, ArrayRef)],
+    columns: &[Option<ColumnStats>],
+) -> Result<PartitionedFile, Error> {
+    let rows = file.rows.and_then(|rows| usize::try_from(rows).ok()).map_or(Precision::Absent, Precision::Exact);
+    let column_statistics = columns
+        .iter()
+        .map(|known| match known {
+            None => Ok(ColumnStatistics::new_unknown()),
+            Some(known) => file_column(at, known),
+        })
+        .collect::<Result<_, Error>>()?;
+    let total_byte_size = Precision::Inexact(usize::try_from(file.size).unwrap_or(usize::MAX));
+    let values = constants.iter().map(|(_, values)| Ok(ScalarValue::try_from_array(values, at)?));
+    // The grant's number is the first part of the path: the reader finds the store by it.
+    let location = Path::from_iter(
+        std::iter::once(object_store::path::PathPart::from(file.grant.to_string())).chain(file.path.parts()),
+    );
+    let meta = ObjectMeta {
+        location,
+        last_modified: chrono::DateTime::UNIX_EPOCH,
+        size: file.size,
+        e_tag: None,
+        version: None,
+    };
+    let mut entry = PartitionedFile::new_from_meta(meta);
+    entry.partition_values = values.collect::<Result<_, Error>>()?;
+    entry.statistics = Some(Arc::new(Statistics { num_rows: rows, total_byte_size, column_statistics }));
+    Ok(entry)
+}
+
+fn file_column(at: usize, known: &ColumnStats) -> Result<ColumnStatistics, Error> {
+    let mut statistics = ColumnStatistics::new_unknown();
+    if known.nulls.is_valid(at) {
+        statistics.null_count = Precision::Exact(usize::try_from(known.nulls.value(at)).unwrap_or(usize::MAX));
+    }
+    let constant = known.constant.as_ref().is_some_and(|constant| constant.value(at));
+    let value = |array: &ArrayRef| -> Result<Precision<ScalarValue>, Error> {
+        if array.is_null(at) {
+            return Ok(Precision::Absent);
+        }
+        let value = ScalarValue::try_from_array(array, at)?;
+        Ok(if constant { Precision::Exact(value) } else { Precision::Inexact(value) })
+    };
+    statistics.min_value = value(&known.min)?;
+    statistics.max_value = value(&known.max)?;
+    Ok(statistics)
+}
+
+impl PruningStatistics for FileSet {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        Some(self.known(column)?.min.clone())
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        Some(self.known(column)?.max.clone())
+    }
+
+    fn num_containers(&self) -> usize {
+        self.files.len()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        Some(Arc::new(self.known(column)?.nulls.clone()))
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        Some(Arc::new(self.rows.clone()))
+    }
+
+    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
+
+impl FileSet {
+    fn known(&self, column: &Column) -> Option<&ColumnStats> {
+        self.columns.get(self.scan_schema.index_of(column.name()).ok()?)?.as_ref()
+    }
+}
+
+impl fmt::Debug for FileSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileSet").field("files", &self.files.len()).field("bytes", &self.bytes).finish()
+    }
+}

@@ -1,0 +1,117 @@
+//! The one scan: files of a snapshot, read with DataFusion's own Parquet source.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::BooleanArray;
+use arrow::datatypes::Schema;
+use datafusion::catalog::Session;
+use datafusion::common::DFSchema;
+use datafusion::common::config::TableParquetOptions;
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use crate::{Binding, DomainStores, FileSet};
+use adapter::BindingAdapterFactory;
+use reader::Readers;
+
+mod adapter;
+mod exec;
+mod plan;
+mod reader;
+mod rebind;
+
+pub use exec::LakeScanExec;
+pub(crate) use reader::Footers;
+
+/// DataFusion wants a registered store for every scan. Ours holds nothing: [`Readers`] knows the real ones, and no plan
+/// can name them.
+pub(crate) static NOWHERE: LazyLock<ObjectStoreUrl> =
+    LazyLock::new(|| ObjectStoreUrl::parse("meshgate://tables").expect("a scheme and a host"));
+
+/// How many bytes from the end of a file the first read takes: nearly always the footer and the page index.
+const FOOTER_GUESS_BYTES: usize = 256 * 1024;
+
+/// Plans the scan of the files that `filters` do not rule out.
+pub(crate) fn build(
+    session: &dyn Session,
+    files: &Arc<FileSet>,
+    binding: &Arc<Binding>,
+    stores: &Arc<DomainStores>,
+    footers: &Arc<Footers>,
+    projection: &[usize],
+    filters: &[Expr],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let positions = projection
+        .iter()
+        .map(|column| files.position(*column))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| DataFusionError::Internal("projection beyond the table's columns".to_owned()))?;
+    let mask = prune(session, files, filters)?;
+    let selected = files.select(mask.as_ref());
+    if selected.is_empty() {
+        return Ok(Arc::new(EmptyExec::new(Arc::new(files.scan_schema().project(&positions)?))));
+    }
+    let (in_files, constant) = files.scan_schema().fields().split_at(files.file_columns());
+    let table = TableSchema::builder(Arc::new(Schema::new(in_files.to_vec())))
+        .with_table_partition_cols(constant.to_vec())
+        .build();
+    let options = TableParquetOptions {
+        global: session.config_options().execution.parquet.clone(),
+        ..TableParquetOptions::new()
+    };
+    let guess = options.global.metadata_size_hint.unwrap_or(FOOTER_GUESS_BYTES);
+    let source = ParquetSource::new(table)
+        .with_table_parquet_options(options)
+        .with_parquet_file_reader_factory(Arc::new(Readers::new(stores.clone(), footers.clone())))
+        .with_metadata_size_hint(guess);
+    let config = FileScanConfigBuilder::new(NOWHERE.clone(), Arc::new(source))
+        .with_file_group(FileGroup::new(selected))
+        .with_statistics(files.statistics(mask.as_ref())?)
+        .with_expr_adapter(Some(Arc::new(BindingAdapterFactory::new(binding.clone()))))
+        .with_projection_indices(Some(positions))?
+        .build();
+    Ok(Arc::new(LakeScanExec::new(divide(session, DataSourceExec::from_data_source(config))?)))
+}
+
+/// Divides the files among the session's partitions by bytes; small tables stay whole.
+fn divide(session: &dyn Session, scan: Arc<DataSourceExec>) -> Result<Arc<dyn ExecutionPlan>> {
+    let partitions = session.config().target_partitions();
+    let divided = scan.repartitioned(partitions, session.config_options())?;
+    Ok(divided.unwrap_or(scan))
+}
+
+/// Which files may hold rows that fulfil all filters; none if all may.
+fn prune(session: &dyn Session, files: &Arc<FileSet>, filters: &[Expr]) -> Result<Option<BooleanArray>> {
+    let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
+    let schema = files.scan_schema();
+    let by_name = filter.transform(|expr| match expr {
+        Expr::Column(column) if column.relation.is_some() => {
+            Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.name))))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    let known = DFSchema::try_from(schema.as_ref().clone())?;
+    let predicate = match session.create_physical_expr(by_name.data, &known) {
+        Ok(predicate) => predicate,
+        Err(error) => {
+            tracing::debug!(%error, "a filter that cannot prune");
+            return Ok(None);
+        }
+    };
+    let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(schema.clone()).build(predicate) else {
+        return Ok(None);
+    };
+    let statistics: &dyn PruningStatistics = files.as_ref();
+    let kept = BooleanArray::from(pruning.prune(statistics)?);
+    Ok((kept.false_count() > 0).then_some(kept))
+}

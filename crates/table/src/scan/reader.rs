@@ -1,0 +1,151 @@
+//! Opening files: every one through its domain's contained store, footers through the cache.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::DomainStores;
+
+/// Footers and page indexes of files that were opened. Data files never change under a name.
+pub(crate) struct Footers {
+    cache: moka::sync::Cache<FooterKey, Arc<ParquetMetaData>>,
+}
+
+/// SECURITY: the store is part of the key: what one domain has read, another has not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct FooterKey {
+    store: Arc<str>,
+    path: Path,
+    size: u64,
+}
+
+impl Footers {
+    /// Keeps as many as fit.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let weigh = |key: &FooterKey, footer: &Arc<ParquetMetaData>| {
+            let bytes = key.path.as_ref().len() + footer.memory_size();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        Self { cache: moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build() }
+    }
+}
+
+impl fmt::Debug for Footers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Footers").field("entries", &self.cache.entry_count()).finish()
+    }
+}
+
+/// Opens the files of one domain.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    stores: Arc<DomainStores>,
+    footers: Arc<Footers>,
+}
+
+impl Readers {
+    /// Over a domain's stores.
+    pub(crate) fn new(stores: Arc<DomainStores>, footers: Arc<Footers>) -> Self {
+        Self { stores, footers }
+    }
+}
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let location = &file.object_meta.location;
+        let mut parts = location.parts();
+        let grant = parts.next().and_then(|part| part.as_ref().parse().ok());
+        let path: Path = parts.collect();
+        let (store, name) = grant
+            .and_then(|grant| self.stores.store(grant))
+            .ok_or_else(|| DataFusionError::Internal("a file of no grant".to_owned()))?;
+        Ok(Box::new(Reader {
+            metrics: ParquetFileMetrics::new(partition_index, path.filename().unwrap_or_default(), metrics),
+            store: store.clone(),
+            key: FooterKey { store: name.clone(), path, size: file.object_meta.size },
+            guess: metadata_size_hint,
+            footers: self.footers.clone(),
+        }))
+    }
+}
+
+struct Reader {
+    store: Arc<dyn ObjectStore>,
+    key: FooterKey,
+    guess: Option<usize>,
+    footers: Arc<Footers>,
+    metrics: ParquetFileMetrics,
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        self.count(std::slice::from_ref(&range));
+        self.store.get_range(&self.key.path, range).map_err(store_error).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        self.count(&ranges);
+        async move { self.store.get_ranges(&self.key.path, &ranges).await.map_err(store_error) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        async move {
+            if let Some(footer) = self.footers.cache.get(&self.key) {
+                return Ok(footer);
+            }
+            // The page index is kept with the footer, wanted or not: it is nearly always in the bytes already read.
+            let (guess, size) = (self.guess, self.key.size);
+            let footer = ParquetMetaDataReader::new()
+                .with_prefetch_hint(guess)
+                .with_page_index_policy(PageIndexPolicy::Optional)
+                .load_and_finish(Fetch(self), size)
+                .await?;
+            let footer = Arc::new(footer);
+            self.footers.cache.insert(self.key.clone(), footer.clone());
+            Ok(footer)
+        }
+        .boxed()
+    }
+}
+
+impl Reader {
+    fn count(&self, ranges: &[Range<u64>]) {
+        let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.metrics.bytes_scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+}
+
+struct Fetch<'a>(&'a mut Reader);
+
+impl MetadataFetch for Fetch<'_> {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        self.0.get_bytes(range)
+    }
+}
+
+fn store_error(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}

@@ -1,0 +1,98 @@
+//! One version of a table.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::Session;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use meshgate_model::Instant;
+use tokio::sync::OnceCell;
+
+use crate::scan::{self, Footers};
+use crate::{Binding, DomainStores, Error, FileList, FileSet};
+
+/// What a format knows when it has found a version.
+#[derive(Debug)]
+pub struct SnapshotParts {
+    /// The version as a client may name it again.
+    pub version: String,
+    /// When it was made.
+    pub timestamp: Option<Instant>,
+    /// The table's columns under their logical names: strings and binary as views, ids in the field metadata.
+    pub schema: SchemaRef,
+    /// How columns of files are matched to those.
+    pub binding: Binding,
+    /// The domain's stores.
+    pub stores: Arc<DomainStores>,
+    /// Lists the files when they are first needed.
+    pub files: Arc<dyn FileList>,
+}
+
+/// One version of a table: immutable, shared by all queries that read it.
+pub struct Snapshot {
+    parts: SnapshotParts,
+    binding: Arc<Binding>,
+    files: OnceCell<Arc<FileSet>>,
+    footers: OnceLock<Arc<Footers>>,
+}
+
+impl Snapshot {
+    /// Made by formats.
+    pub fn new(parts: SnapshotParts) -> Arc<Self> {
+        let binding = Arc::new(parts.binding.clone());
+        Arc::new(Self { parts, binding, files: OnceCell::new(), footers: OnceLock::new() })
+    }
+
+    /// The version as [`crate::Pin::Version`] would name it.
+    pub fn version(&self) -> &str {
+        &self.parts.version
+    }
+
+    /// When the version was made, if the format says.
+    pub fn timestamp(&self) -> Option<Instant> {
+        self.parts.timestamp
+    }
+
+    /// The table's columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.parts.schema
+    }
+
+    /// The live files, listed once and then shared.
+    pub async fn files(&self) -> Result<Arc<FileSet>, Error> {
+        let files = self.files.get_or_try_init(|| async { self.parts.files.load().await.map(Arc::new) }).await?;
+        Ok(files.clone())
+    }
+
+    /// The number of rows, if the files are listed already and their metadata says exactly.
+    pub fn exact_rows(&self) -> Option<u64> {
+        self.files.get()?.rows()
+    }
+
+    /// Reads the columns `projection` of [`Self::schema`], in that order. `filters` (over the columns of
+    /// [`Self::schema`], by name) only choose files: rows that do not fulfil them may still come. A filter operator
+    /// above reaches row groups, pages and rows through DataFusion's filter pushdown.
+    pub async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: &[usize],
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let files = self.files().await?;
+        let footers = self.footers.get_or_init(|| Arc::new(Footers::new(0)));
+        scan::build(session, &files, &self.binding, &self.parts.stores, footers, projection, filters)
+    }
+
+    pub(crate) fn share_footers(&self, footers: &Arc<Footers>) {
+        self.footers.get_or_init(|| footers.clone());
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("version", &self.parts.version).finish_non_exhaustive()
+    }
+}
