@@ -1,1 +1,75 @@
-//! HTTP: health
+//! HTTP: whether the gateway lives and takes work. Queries go over Flight SQL (`flight`).
+//!
+//! * [`serve`]: a listener with `/healthz` and `/readyz` until the shutdown.
+//! * [`Error`]: the listener failed.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use meshgate_gateway::Gateway;
+use meshgate_model::{Failure, Fault, PublicText};
+use tokio::net::TcpListener;
+
+/// Why HTTP is not served any more.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The listener failed.
+    #[error("the HTTP listener failed")]
+    Listener(#[source] std::io::Error),
+}
+
+impl Failure for Error {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Listener(_) => Fault::Internal,
+        }
+    }
+
+    fn public(&self) -> PublicText {
+        PublicText::internal()
+    }
+}
+
+/// Serves until the shutdown, then finishes the requests that are being answered.
+pub async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    axum::serve(listener, routes(gateway)).with_graceful_shutdown(shutdown).await.map_err(Error::Listener)
+}
+
+fn routes(gateway: Arc<Gateway>) -> Router {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(gateway)
+}
+
+/// The process answers.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The gateway takes new work: there is a release, and it is not draining.
+async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
+    readiness(gateway.is_serving())
+}
+
+fn readiness(serving: bool) -> (StatusCode, &'static str) {
+    if serving { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::readiness;
+
+    #[test]
+    fn readiness_has_a_status() {
+        assert_eq!(readiness(true).0, StatusCode::OK);
+        assert_eq!(readiness(false).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,83 @@
+//! A listener with the Flight and health services, from start to drained.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use meshgate_gateway::Gateway;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
+
+use crate::connection::connections;
+use crate::{Error, FlightServer, Settings, Tls};
+
+/// JDBC drivers send unknown connection properties as headers on every call.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Given to stopped streams to tell their clients so.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Serves until the shutdown, then drains: health says NOT_SERVING, no new calls, running streams go on for
+/// `Settings::drain_s` and are cancelled then.
+pub async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    settings: Settings,
+    tls: Option<Tls>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
+    let drain = Duration::from_secs(u64::from(settings.drain_s));
+    let (stop_streams, streams_stop) = watch::channel(false);
+    let flight = FlightServer::new(gateway, settings, streams_stop)?;
+    let closed = {
+        let flight = flight.clone();
+        Arc::new(move |connection| flight.connection_closed(connection))
+    };
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<FlightServiceServer<FlightServer>>().await;
+
+    let mut server = Server::builder()
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+    if let Some(tls) = tls {
+        server = server.tls_config(tls_config(&tls))?;
+    }
+    let (begin_drain, drain_begins) = oneshot::channel::<()>();
+    let serving = server.add_service(flight.into_service()).add_service(health_service).serve_with_incoming_shutdown(
+        connections(listener, closed),
+        async {
+            // An error says that the other end is gone, which means the same.
+            drain_begins.await.ok();
+        },
+    );
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = shutdown => {}
+    }
+    health.set_not_serving::<FlightServiceServer<FlightServer>>().await;
+    health.set_service_status("", ServingStatus::NotServing).await;
+    begin_drain.send(()).ok();
+    if let Ok(ended) = tokio::time::timeout(drain, &mut serving).await {
+        return Ok(ended?);
+    }
+    stop_streams.send_replace(true);
+    // Clients that stay connected without a stream are not waited for any longer.
+    tokio::time::timeout(GOODBYE, serving).await.unwrap_or(Ok(()))?;
+    Ok(())
+}
+
+fn tls_config(tls: &Tls) -> ServerTlsConfig {
+    let config = ServerTlsConfig::new().identity(Identity::from_pem(&tls.certificate, tls.key.expose()));
+    match &tls.client_ca {
+        Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
+        None => config,
+    }
+}

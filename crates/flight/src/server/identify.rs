@@ -1,0 +1,176 @@
+//! Who calls, in which session, with which options.
+
+use std::sync::OnceLock;
+
+use arrow::ipc::CompressionType;
+use arrow_flight::{HandshakeRequest, HandshakeResponse};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use meshgate_gateway::{Caller, SessionOptions};
+use meshgate_identity::{ClientInfo, Credential};
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Inner;
+use crate::Error;
+use crate::connection::Peer;
+use crate::session::{Keys, bearer, cookie};
+use crate::shelf::{Id, fresh_id};
+use crate::status::status;
+
+const AUTHORIZATION: &str = "authorization";
+/// Headers that set an option for one call.
+const WIRE_TYPES: &str = "meshgate-wire-types";
+const COMPRESSION: &str = "meshgate-ipc-compression";
+
+/// A call whose caller is known.
+pub(super) struct Call {
+    pub(super) caller: Caller,
+    pub(super) keys: Keys,
+    pub(super) options: SessionOptions,
+    pub(super) compression: Option<CompressionType>,
+    set_cookie: OnceLock<String>,
+}
+
+impl Call {
+    /// The answer, with a cookie if the call began or ended a session.
+    pub(super) fn respond<T>(&self, result: Result<T, Error>) -> Result<Response<T>, Status> {
+        let mut response = Response::new(result.map_err(|error| status(&error))?);
+        if let Some(cookie) = self.set_cookie.get().and_then(|cookie| MetadataValue::try_from(cookie).ok()) {
+            response.metadata_mut().append("set-cookie", cookie);
+        }
+        Ok(response)
+    }
+
+    /// Gives the client a session's cookie, if it needs one.
+    pub(super) fn new_cookie(&self, session: Option<Id>) {
+        if let Some(id) = session {
+            self.set_cookie.set(cookie::set(id)).ok();
+        }
+    }
+
+    /// Takes the client's cookie away, if it has one.
+    pub(super) fn no_cookie(&self) {
+        if self.keys.cookie.is_some() {
+            self.set_cookie.set(cookie::unset()).ok();
+        }
+    }
+}
+
+impl Inner {
+    /// Authenticates a call and finds its session.
+    pub(super) async fn identify<T>(&self, request: &Request<T>) -> Result<Call, Status> {
+        self.try_identify(request).await.map_err(|error| status(&error))
+    }
+
+    async fn try_identify<T>(&self, request: &Request<T>) -> Result<Call, Error> {
+        let metadata = request.metadata();
+        let (credential, bearer) = self.unwrap_bearer(credential(metadata)?);
+        let peer = Peer::of(request.extensions());
+        let caller = self.gateway.authenticate(credential, client(metadata, peer)).await?;
+        let keys = Keys {
+            owner: caller.fingerprint(),
+            cookie: cookie::read(metadata),
+            bearer,
+            connection: peer.map(|peer| peer.connection),
+        };
+        let mut options = self.sessions.options(&keys);
+        if let Some(types) = text(metadata, WIRE_TYPES) {
+            options.set("wire_types", Some(types))?;
+        }
+        let compression = text(metadata, COMPRESSION).map(compression).transpose()?.flatten();
+        Ok(Call { caller, keys, options, compression, set_cookie: OnceLock::new() })
+    }
+
+    /// Checks the credential and answers with what to send from now on: a bearer with a session of its own for a user and
+    /// password, the given header for a bearer.
+    pub(super) async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Error> {
+        let metadata = request.metadata();
+        let given = credential(metadata)?;
+        let (inner, _) = self.unwrap_bearer(given.clone());
+        self.gateway.authenticate(inner, client(metadata, Peer::of(request.extensions()))).await?;
+        let answer = match given {
+            Credential::Basic { user, password } => {
+                let until = self.settings.clock.now().plus_seconds(i64::from(self.settings.bearer_ttl_s));
+                let session = fresh_id(self.settings.entropy.as_ref());
+                Some(format!("Bearer {}", bearer::seal(&self.sealer, session, &user, &password, until)))
+            }
+            Credential::Bearer(token) => Some(format!("Bearer {}", token.expose())),
+            // What the client sent as its token, if anything, goes on to mean nobody.
+            Credential::Anonymous => text(metadata, AUTHORIZATION).map(str::to_owned),
+        };
+        let one = futures::stream::iter([Ok(HandshakeResponse::default())]);
+        let mut response = Response::new(one.boxed());
+        if let Some(mut value) = answer.and_then(|answer| MetadataValue::try_from(answer).ok()) {
+            value.set_sensitive(true);
+            response.metadata_mut().insert(AUTHORIZATION, value);
+        }
+        Ok(response)
+    }
+
+    /// What a bearer of ours stands for. One that is forged or has expired stays what it is: an unknown token.
+    fn unwrap_bearer(&self, credential: Credential) -> (Credential, Option<Id>) {
+        let opened = match &credential {
+            Credential::Bearer(token) => bearer::open(&self.sealer, token, self.settings.clock.now()),
+            Credential::Basic { .. } | Credential::Anonymous => None,
+        };
+        match opened {
+            Some((session, credential)) => (credential, Some(session)),
+            None => (credential, None),
+        }
+    }
+}
+
+fn credential(metadata: &MetadataMap) -> Result<Credential, Error> {
+    let mut headers = metadata.get_all(AUTHORIZATION).iter();
+    let Some(header) = headers.next() else { return Ok(Credential::Anonymous) };
+    // SECURITY: a proxy may have checked one of them and passed on both.
+    if headers.next().is_some() {
+        return Err(Error::TwoCredentials);
+    }
+    let header = header.to_str().map_err(|_| Error::Malformed("the `authorization` header is not ASCII"))?;
+    Ok(Credential::from_header(header)?)
+}
+
+fn client(metadata: &MetadataMap, peer: Option<&Peer>) -> ClientInfo {
+    ClientInfo {
+        address: peer.and_then(|peer| peer.address),
+        user_agent: text(metadata, "user-agent").map(|agent| agent.chars().take(256).collect()),
+    }
+}
+
+fn text<'a>(metadata: &'a MetadataMap, name: &str) -> Option<&'a str> {
+    metadata.get(name)?.to_str().ok()
+}
+
+fn compression(name: &str) -> Result<Option<CompressionType>, Error> {
+    match name.trim().to_ascii_lowercase().as_str() {
+        "" | "none" => Ok(None),
+        "lz4" => Ok(Some(CompressionType::LZ4_FRAME)),
+        "zstd" => Ok(Some(CompressionType::ZSTD)),
+        _ => Err(Error::Malformed("the header `meshgate-ipc-compression` is none of `none`, `lz4`, `zstd`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshgate_identity::Credential;
+    use tonic::metadata::MetadataMap;
+
+    use super::credential;
+    use crate::Error;
+
+    #[test]
+    fn one_authorization_header_or_none() {
+        let mut metadata = MetadataMap::new();
+        assert!(matches!(credential(&metadata), Ok(Credential::Anonymous)));
+        metadata.append("authorization", "Basic YTpi".parse().expect("ASCII"));
+        metadata.append_bin("auth-token-bin", tonic::metadata::MetadataValue::from_bytes(b""));
+        assert!(matches!(credential(&metadata), Ok(Credential::Basic { .. })));
+        metadata.append("authorization", "Bearer x".parse().expect("ASCII"));
+        assert!(matches!(credential(&metadata), Err(Error::TwoCredentials)));
+    }
+}

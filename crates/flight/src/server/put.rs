@@ -1,0 +1,116 @@
+//! DoPut: parameters for prepared statements, and statements that change the session.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult};
+use arrow_flight::{FlightData, PutResult};
+use futures::{StreamExt, TryStreamExt};
+use meshgate_gateway::StatementKind;
+use prost::Message;
+use tonic::{Status, Streaming};
+
+use super::identify::Call;
+use super::{Inner, command, no_transaction, refuse};
+use crate::Error;
+
+/// Messages that are read past what is needed, so that well-behaved clients see their stream end as they expect.
+const MESSAGES_IGNORED_MAX: usize = 16;
+
+impl Inner {
+    /// Does what the first message says. What is not offered is refused before the rest is read.
+    pub(super) async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<PutResult, Error> {
+        let first = stream.message().await.map_err(client)?.ok_or(Error::Malformed("the stream is empty"))?;
+        let descriptor = first.flight_descriptor.as_ref();
+        let descriptor = descriptor.ok_or(Error::Malformed("the first message has no descriptor"))?;
+        match command(&descriptor.cmd)? {
+            Command::CommandStatementUpdate(update) => {
+                no_transaction(update.transaction_id.as_ref())?;
+                let description = self.gateway.describe(&call.caller, &call.options, &update.query).await?;
+                self.update(call, description.kind, &update.query).await?;
+                skip(stream).await;
+                Ok(updated())
+            }
+            Command::CommandPreparedStatementUpdate(update) => {
+                let owner = call.caller.fingerprint();
+                let prepared = self.prepared.find(&self.sealer, owner, &update.prepared_statement_handle)?;
+                self.update(call, prepared.description.kind, &prepared.sql).await?;
+                skip(stream).await;
+                Ok(updated())
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                let handle = query.prepared_statement_handle;
+                let prepared = self.prepared.find(&self.sealer, call.caller.fingerprint(), &handle)?;
+                prepared.bind(self.parameters(first, stream).await?);
+                // The handle stays what it was: some clients go on with it, others with what they get here.
+                let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
+                Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+            }
+            other => Err(refuse(&other)),
+        }
+    }
+
+    async fn update(&self, call: &Call, kind: StatementKind, sql: &str) -> Result<(), Error> {
+        match kind {
+            StatementKind::Session => self.change_session(call, sql).await,
+            StatementKind::Query => Err(Error::NotAnUpdate),
+        }
+    }
+
+    /// All rows of parameters, as one batch; nothing if there is no column.
+    async fn parameters(&self, first: FlightData, rest: Streaming<FlightData>) -> Result<Option<RecordBatch>, Error> {
+        let limit_bytes = self.settings.max_message_bytes;
+        let taken = AtomicUsize::new(0);
+        let messages = futures::stream::iter([Ok(first)]).chain(rest.map_err(FlightError::from));
+        let messages = messages.and_then(move |message| {
+            let bytes = message.data_body.len() + message.data_header.len();
+            let too_large = taken.fetch_add(bytes, Ordering::Relaxed) + bytes > limit_bytes;
+            let error = || FlightError::from_external_error(Box::new(Error::TooLarge { limit_bytes }));
+            std::future::ready(if too_large { Err(error()) } else { Ok(message) })
+        });
+        let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+        let mut parts = Vec::new();
+        while let Some(part) = batches.try_next().await.map_err(unreadable)? {
+            parts.push(part);
+        }
+        let Some(schema) = parts.first().map(RecordBatch::schema).or_else(|| batches.schema().cloned()) else {
+            return Ok(None);
+        };
+        if schema.fields().is_empty() {
+            return Ok(None);
+        }
+        concat_batches(&schema, &parts).map(Some).map_err(|error| Error::Parameters(Box::new(error)))
+    }
+}
+
+/// How many rows a session statement changed: none.
+fn updated() -> PutResult {
+    PutResult { app_metadata: DoPutUpdateResult { record_count: 0 }.encode_to_vec().into() }
+}
+
+async fn skip(mut stream: Streaming<FlightData>) {
+    for _ in 0..MESSAGES_IGNORED_MAX {
+        if !matches!(stream.message().await, Ok(Some(_))) {
+            break;
+        }
+    }
+}
+
+fn client(status: Status) -> Error {
+    Error::Client(Box::new(status))
+}
+
+/// What decoding failed of: our limit, the client's stream, or what it sent.
+fn unreadable(error: FlightError) -> Error {
+    match error {
+        FlightError::ExternalError(error) => match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::Parameters(error),
+        },
+        FlightError::Tonic(status) => Error::Client(status),
+        other => Error::Parameters(Box::new(other)),
+    }
+}

@@ -1,0 +1,159 @@
+//! Batches as messages, encoded on a task of its own so that executing, encoding and sending overlap.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tonic::Status;
+
+use super::adapt::adapt_batch;
+use super::split::{TARGET_BYTES, split};
+use crate::Error;
+use crate::running::Stop;
+use crate::status::status;
+
+/// Messages that may wait for the connection: few, as each is large.
+const MESSAGES_WAITING_MAX: usize = 2;
+
+/// A schema as FlightInfo and others carry it.
+pub(crate) fn schema_bytes(schema: &SchemaRef) -> Result<Bytes, Error> {
+    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &IpcWriteOptions::default()).try_into()?;
+    Ok(bytes)
+}
+
+/// A small result, encoded at once: the schema and the rows.
+pub(crate) fn encode_now(batch: &RecordBatch) -> Result<Vec<FlightData>, Error> {
+    let mut encoder = Encoder::new(batch.schema(), IpcWriteOptions::default());
+    let mut messages = vec![encoder.schema_message()];
+    for part in split(batch, TARGET_BYTES) {
+        messages.extend(encoder.encode(&part)?);
+    }
+    Ok(messages)
+}
+
+/// A stream of rows as messages. Dropping it stops the rows' stream.
+pub(crate) fn encode_stream(
+    rows: BoxStream<'static, Result<RecordBatch, Error>>,
+    schema: SchemaRef,
+    options: IpcWriteOptions,
+    stop: Stop,
+) -> Messages {
+    let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let end = tokio::select! {
+            biased;
+            why = stop.stopped() => Err(Error::Stopped(why)),
+            end = pump(rows, Encoder::new(schema, options), &sender) => end,
+        };
+        if let Err(error) = end {
+            let error = Error::in_query(stop.id())(error);
+            // Nobody is left to be told if this fails.
+            sender.send(Err(status(&error))).await.ok();
+        }
+    });
+    Messages { receiver, task }
+}
+
+async fn pump(
+    mut rows: BoxStream<'static, Result<RecordBatch, Error>>,
+    mut encoder: Encoder,
+    sender: &mpsc::Sender<Result<FlightData, Status>>,
+) -> Result<(), Error> {
+    const LEFT: Error = Error::Stopped("the client went away");
+    sender.send(Ok(encoder.schema_message())).await.map_err(|_| LEFT)?;
+    while let Some(batch) = rows.next().await.transpose()? {
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        for part in split(&batch, TARGET_BYTES) {
+            for message in encoder.encode(&part)? {
+                sender.send(Ok(message)).await.map_err(|_| LEFT)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The messages of a running query.
+pub(crate) struct Messages {
+    receiver: mpsc::Receiver<Result<FlightData, Status>>,
+    /// INVARIANT: dropped with the stream, which aborts the task and with it the execution.
+    task: JoinSet<()>,
+}
+
+impl Stream for Messages {
+    type Item = Result<FlightData, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(message) = ready!(self.receiver.poll_recv(context)) {
+            return Poll::Ready(Some(message));
+        }
+        // A task that panicked must not look like the end of the rows.
+        let ended = ready!(self.task.poll_join_next(context));
+        Poll::Ready(ended.and_then(Result::err).map(|error| Err(status(&Error::Task(error)))))
+    }
+}
+
+struct Encoder {
+    schema: SchemaRef,
+    generator: IpcDataGenerator,
+    dictionaries: DictionaryTracker,
+    options: IpcWriteOptions,
+    context: IpcWriteContext,
+}
+
+impl Encoder {
+    fn new(schema: SchemaRef, options: IpcWriteOptions) -> Self {
+        let (generator, context) = (IpcDataGenerator::default(), IpcWriteContext::default());
+        Self { schema, generator, dictionaries: DictionaryTracker::new(false), options, context }
+    }
+
+    fn schema_message(&mut self) -> FlightData {
+        let Self { schema, generator, dictionaries, options, .. } = self;
+        generator.schema_to_bytes_with_dictionary_tracker(schema, dictionaries, options).into()
+    }
+
+    fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<FlightData>, Error> {
+        let batch = compact(&adapt_batch(batch, &self.schema)?)?;
+        let Self { generator, dictionaries, options, context, .. } = self;
+        let (dictionaries, batch) = generator.encode(&batch, dictionaries, options, context)?;
+        Ok(dictionaries.into_iter().chain([batch]).map(FlightData::from).collect())
+    }
+}
+
+/// Native types that point into buffers carry them whole, however few of their rows are left: copy what is pointed to.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    let points = |data_type: &DataType| {
+        use DataType::{BinaryView, LargeListView, ListView, Utf8View};
+        matches!(data_type, Utf8View | BinaryView | ListView(_) | LargeListView(_))
+    };
+    if !batch.columns().iter().any(|column| points(column.data_type())) {
+        return Ok(batch.clone());
+    }
+    let columns = batch.columns().iter().map(|column| -> Result<ArrayRef, Error> {
+        Ok(match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            DataType::ListView(item) => cast(&cast(column, &DataType::List(item.clone()))?, column.data_type())?,
+            DataType::LargeListView(item) => {
+                cast(&cast(column, &DataType::LargeList(item.clone()))?, column.data_type())?
+            }
+            _ => column.clone(),
+        })
+    });
+    Ok(RecordBatch::try_new(batch.schema(), columns.collect::<Result<_, _>>()?)?)
+}
+
+#[cfg(test)]
+mod tests;

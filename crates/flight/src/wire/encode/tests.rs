@@ -1,0 +1,162 @@
+//! What a client decodes is what was sent, and dropping or failing does what it should.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, StringViewArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use futures::{StreamExt, TryStreamExt};
+use meshgate_gateway::WireTypes;
+use meshgate_model::{Fingerprint, QueryId};
+use tokio::sync::watch;
+use tonic::Code;
+
+use super::{Messages, encode_stream};
+use crate::Error;
+use crate::running::Running;
+use crate::wire::types::wire_schema;
+
+const ANA: Fingerprint = Fingerprint([1; 32]);
+
+fn running() -> (watch::Sender<bool>, Running) {
+    let (stop, stops) = watch::channel(false);
+    (stop, Running::new(stops))
+}
+
+fn rows() -> RecordBatch {
+    let texts = ["a text that is too long for a view", "b", "b"];
+    let dictionary: DictionaryArray<Int32Type> = texts.into_iter().collect();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("n", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        ("t", Arc::new(StringViewArray::from(texts.to_vec()))),
+        ("d", Arc::new(dictionary)),
+    ];
+    RecordBatch::try_from_iter(columns).expect("equal lengths")
+}
+
+fn messages(running: &Running, batches: Vec<Result<RecordBatch, Error>>, types: WireTypes) -> Messages {
+    let schema = wire_schema(&rows().schema(), types);
+    let batches = futures::stream::iter(batches).boxed();
+    encode_stream(batches, schema, IpcWriteOptions::default(), running.begin(QueryId(1), ANA))
+}
+
+#[tokio::test]
+async fn clients_decode_what_was_sent() {
+    let (_stop, running) = running();
+    for types in [WireTypes::Compatible, WireTypes::Native] {
+        for batches in [0, 1, 3] {
+            let sent = messages(&running, (0..batches).map(|_| Ok(rows())).collect(), types);
+            let mut decoded = FlightRecordBatchStream::new_from_flight_data(sent.map_err(FlightError::from));
+            let mut received = Vec::new();
+            while let Some(batch) = decoded.try_next().await.expect("decodes") {
+                received.push(batch);
+            }
+            let schema = wire_schema(&rows().schema(), types);
+            assert_eq!(decoded.schema(), Some(&schema), "the schema comes even without rows");
+            assert_eq!(received.len(), batches);
+            for batch in received {
+                assert_eq!(batch.schema(), schema);
+                let texts = arrow::compute::cast(batch.column(1), &DataType::Utf8).expect("text");
+                let expected: ArrayRef =
+                    Arc::new(StringArray::from(vec!["a text that is too long for a view", "b", "b"]));
+                assert_eq!(&texts, &expected);
+                assert_eq!(&arrow::compute::cast(batch.column(2), &DataType::Utf8).expect("text"), &expected);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn compresses_if_asked() {
+    let (_stop, running) = running();
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; 10_000]));
+    let batch = RecordBatch::try_from_iter([("n", zeros)]).expect("one column");
+    for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        let options = IpcWriteOptions::default().try_with_compression(Some(codec)).expect("built in");
+        let one = futures::stream::iter([Ok(batch.clone())]).boxed();
+        let sent = encode_stream(one, batch.schema(), options, running.begin(QueryId(1), ANA));
+        let messages: Vec<_> = sent.try_collect().await.expect("encodes");
+        assert!(messages[1].data_body.len() < 10_000, "{codec:?}");
+        let stream = futures::stream::iter(messages.into_iter().map(Ok));
+        let decoded: Vec<_> =
+            FlightRecordBatchStream::new_from_flight_data(stream).try_collect().await.expect("decodes");
+        assert_eq!(decoded, std::slice::from_ref(&batch));
+    }
+}
+
+#[tokio::test]
+async fn failures_end_the_stream_with_a_status() {
+    let (_stop, running) = running();
+    let sent = messages(&running, vec![Ok(rows()), Err(Error::Gone), Ok(rows())], WireTypes::Compatible);
+    let received: Vec<_> = sent.collect().await;
+    assert_eq!(received.len(), 3, "schema, rows, failure");
+    let failure = received[2].as_ref().expect_err("the failure");
+    assert_eq!(failure.code(), Code::NotFound);
+    assert_eq!(
+        failure.metadata().get(crate::status::QUERY_ID).and_then(|id| id.to_str().ok()),
+        Some(&*QueryId(1).to_string())
+    );
+
+    let panics = futures::stream::once(async { panic!("a fault of ours") }).boxed();
+    let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
+    let sent = encode_stream(panics, schema, IpcWriteOptions::default(), running.begin(QueryId(1), ANA));
+    let received: Vec<_> = sent.collect().await;
+    let failure = received.last().and_then(|last| last.as_ref().err()).expect("not the end of the rows");
+    assert_eq!(failure.code(), Code::Internal);
+}
+
+#[tokio::test]
+async fn a_value_that_contradicts_the_schema_is_a_failure() {
+    let (_stop, running) = running();
+    let nulls: ArrayRef = Arc::new(Int64Array::from(vec![None::<i64>]));
+    let batch = RecordBatch::try_from_iter([("n", nulls)]).expect("one column");
+    let promised = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+    let one = futures::stream::iter([Ok(batch)]).boxed();
+    let sent = encode_stream(one, promised, IpcWriteOptions::default(), running.begin(QueryId(1), ANA));
+    let received: Vec<_> = sent.collect().await;
+    assert_eq!(received[1].as_ref().expect_err("a failure").code(), Code::Internal);
+}
+
+/// Says when it is dropped.
+struct Tell(Arc<AtomicBool>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn dropping_or_stopping_ends_the_execution() {
+    for cancel in [false, true] {
+        let (_stop, running) = running();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let tell = Tell(dropped.clone());
+        let endless = futures::stream::unfold(tell, |tell| async move {
+            tokio::task::yield_now().await;
+            Some((Ok(rows()), tell))
+        });
+        let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
+        let stop = running.begin(QueryId(1), ANA);
+        let mut sent = encode_stream(endless.boxed(), schema, IpcWriteOptions::default(), stop);
+        assert!(sent.next().await.expect("a message").is_ok());
+        if cancel {
+            assert!(running.cancel(QueryId(1), ANA));
+            let last = sent.by_ref().filter_map(|message| std::future::ready(message.err())).next().await;
+            assert_eq!(last.expect("it ends").code(), Code::Cancelled);
+        } else {
+            drop(sent);
+        }
+        let gone = async {
+            while !dropped.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(1), gone).await.expect("within a second");
+        assert!(!running.cancel(QueryId(1), ANA), "off the list");
+    }
+}

@@ -1,0 +1,90 @@
+//! Every type, at the top and nested.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit, UnionFields, UnionMode};
+use meshgate_gateway::WireTypes;
+
+use super::{wire_schema, wire_type};
+
+fn item(data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", data_type, true))
+}
+
+/// What the engine may have, and what goes out.
+fn pairs() -> Vec<(DataType, DataType)> {
+    let dictionary = |values| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+    let runs = |values| DataType::RunEndEncoded(Arc::new(Field::new("run_ends", DataType::Int32, false)), item(values));
+    vec![
+        (DataType::Utf8View, DataType::Utf8),
+        (DataType::LargeUtf8, DataType::Utf8),
+        (DataType::BinaryView, DataType::Binary),
+        (DataType::LargeBinary, DataType::Binary),
+        (dictionary(DataType::Utf8View), DataType::Utf8),
+        (dictionary(dictionary(DataType::LargeBinary)), DataType::Binary),
+        (runs(DataType::Float16), DataType::Float32),
+        (DataType::LargeList(item(DataType::Utf8View)), DataType::List(item(DataType::Utf8))),
+        (DataType::ListView(item(DataType::Int8)), DataType::List(item(DataType::Int8))),
+        (DataType::LargeListView(item(DataType::LargeUtf8)), DataType::List(item(DataType::Utf8))),
+        (DataType::Decimal32(7, 2), DataType::Decimal128(7, 2)),
+        (DataType::Decimal64(17, 2), DataType::Decimal128(17, 2)),
+        (DataType::Decimal256(38, 2), DataType::Decimal128(38, 2)),
+        (DataType::Decimal256(39, 2), DataType::Utf8),
+        (DataType::Float16, DataType::Float32),
+        (DataType::Time64(TimeUnit::Nanosecond), DataType::Time64(TimeUnit::Microsecond)),
+        (DataType::Int64, DataType::Int64),
+        (DataType::Null, DataType::Null),
+        (DataType::Decimal128(38, 10), DataType::Decimal128(38, 10)),
+        (DataType::FixedSizeBinary(16), DataType::FixedSizeBinary(16)),
+        (
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+        ),
+    ]
+}
+
+#[test]
+fn maps_every_type_at_any_depth() {
+    for (from, to) in pairs() {
+        assert_eq!(wire_type(&from, WireTypes::Compatible), to, "{from}");
+        let nestings: [fn(DataType) -> DataType; 5] = [
+            |inner| DataType::List(item(inner)),
+            |inner| DataType::FixedSizeList(item(inner), 2),
+            |inner| DataType::Struct(Fields::from(vec![Field::new("a", inner, false)])),
+            |inner| {
+                let entries = vec![Field::new("keys", DataType::Int8, false), Field::new("values", inner, true)];
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
+            },
+            |inner| DataType::Union([(3_i8, item(inner))].into_iter().collect::<UnionFields>(), UnionMode::Dense),
+        ];
+        for outer in nestings {
+            for outermost in nestings {
+                let nest = |inner| outermost(outer(inner));
+                assert_eq!(wire_type(&nest(from.clone()), WireTypes::Compatible), nest(to.clone()), "{from}");
+                assert_eq!(wire_type(&nest(from.clone()), WireTypes::Native), nest(from.clone()), "{from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn keeps_nullability_and_listed_metadata_only() {
+    let metadata =
+        |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "x".to_owned())).collect::<HashMap<_, _>>();
+    let inner = Field::new("b", DataType::Utf8View, false).with_metadata(metadata(&["delta.path", "PARQUET:field_id"]));
+    let outer = Field::new("a", DataType::Struct(vec![inner].into()), true)
+        .with_metadata(metadata(&["remarks", "ARROW:extension:name"]));
+    let schema = Schema::new_with_metadata(vec![outer], metadata(&["meshgate.query", "pandas", "path"]));
+    for types in [WireTypes::Compatible, WireTypes::Native] {
+        let wire = wire_schema(&schema, types);
+        assert_eq!(*wire.metadata(), metadata(&["meshgate.query"]));
+        let outer = wire.field(0);
+        assert!(outer.is_nullable());
+        assert_eq!(*outer.metadata(), metadata(&["ARROW:extension:name"]));
+        let DataType::Struct(fields) = outer.data_type() else { panic!("still a struct") };
+        assert!(!fields[0].is_nullable());
+        assert!(fields[0].metadata().is_empty());
+        assert_eq!(wire_schema(&wire, types), wire, "a fixed point");
+    }
+}
