@@ -106,6 +106,8 @@ mod unit {
         assert_eq!(line.pop(), Some(b'\n'));
         let entry = Entry::parse(&line).expect("is well-formed");
         assert!(entry.follows(first) && !entry.follows(second) && !entry.follows(Link::START));
+        let sibling = Link { seq: first.seq, hash: [7; 32] };
+        assert!(!entry.follows(sibling), "the same place in another trail");
         assert_eq!(entry.record, br#"{"kind":"b","text":"x\ny"}"#);
         for bit in 0..line.len() * 8 {
             let mut forged = line.clone();

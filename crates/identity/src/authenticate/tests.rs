@@ -240,6 +240,20 @@ async fn guessing_is_slowed_down_alike_for_users_who_exist_and_who_do_not() {
 }
 
 #[tokio::test]
+async fn the_right_password_ends_the_counting() {
+    let house = House::new(|_| ());
+    house.user("ana", "right").await;
+    for _ in 0..3 {
+        for _ in 0..5 {
+            let error = house.enter(basic("ana", "wrong")).await.expect_err("wrong");
+            assert!(matches!(error, Error::Refused(_)), "{error}");
+        }
+        house.clock.advance_s(30); // beyond the memory of verified passwords
+        assert!(house.enter(basic("ana", "right")).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn passwords_can_be_switched_off_without_telling_who_exists() {
     let house = House::new(|options| options.password_login = false);
     house.user("ana", "pw").await;

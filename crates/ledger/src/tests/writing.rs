@@ -1,6 +1,7 @@
 //! Appending, and what happens when that fails.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use meshgate_model::{Failure, Fault, QueryId};
@@ -134,6 +135,19 @@ async fn when_writing_fails_nothing_is_acknowledged_and_nothing_lazy_is_lost() {
     assert_eq!(intents, expected);
     let outcomes: Vec<String> = queries("outcome");
     assert_eq!(outcomes, [QueryId(77).to_string()]);
+}
+
+#[test]
+fn what_a_failed_write_left_is_cut_off_before_the_next() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let header = Box::new(|number| format!(r#"{{"kind":"segment","number":{number}}}"#).into_bytes());
+    let mut trail = crate::recover::open(dir.path(), fast(), header).map(|recovered| recovered.trail).expect("opens");
+    let open_segment = trail.segment.as_mut().expect("is open");
+    open_segment.file.write_all_at(&[b'x'; 1000], open_segment.len).expect("is written in part");
+    open_segment.has_rest = true;
+    trail.commit([&br#"{"kind":"short"}"#[..]].into_iter()).expect("is written");
+    trail.update_head().expect("is written");
+    assert_eq!(verified(dir.path()).unfinished_bytes, 0);
 }
 
 #[tokio::test]
