@@ -25,8 +25,8 @@ pub(crate) fn masks(masks: Vec<Mask>) -> Reading {
     }
 }
 
-/// Balanced, so that no number of policies makes a deep tree.
-fn joined(op: BinaryOp, mut parts: Vec<Expr>) -> Option<Expr> {
+/// Parts of an AND or OR, balanced, so that no number of them makes a deep tree.
+pub(crate) fn joined(op: BinaryOp, mut parts: Vec<Expr>) -> Option<Expr> {
     while parts.len() > 1 {
         let mut halved = Vec::with_capacity(parts.len().div_ceil(2));
         let mut pairs = parts.into_iter();

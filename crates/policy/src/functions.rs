@@ -92,6 +92,10 @@ pub(crate) fn resolve(written: &str) -> Result<&'static str, (String, Option<Str
     if VOLATILE.contains(&name) {
         return Err((format!("`{name}` is not the same for each row of a query"), Some("write `$now`".to_owned())));
     }
+    if ["user", "current_user", "session_user"].contains(&name) {
+        let message = format!("`{written}` would be the gateway's own user");
+        return Err((message, Some("write `$user`, or `\"user\"` for the column".to_owned())));
+    }
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
     let hint = crate::suggest::closest(name, ROW_FUNCTIONS.iter().copied().chain(aliases))
         .map(|near| format!("did you mean `{near}`?"));

@@ -60,3 +60,6 @@ pub use expr::{BinaryOp, Entitlement, Expr, Literal, Parameter};
 pub use functions::ROW_FUNCTIONS;
 pub use policies::{Policies, RequestContext, Use, Used};
 pub use testing::{TestOutcome, run_test_file, run_tests};
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,10 @@ mod scalar;
 
 use meshgate_model::AttributeTypes;
 use meshgate_product::Release;
-use sqlparser::ast::{self, Spanned};
+use sqlparser::ast;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token};
+use sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 pub(crate) use entitlement::table_address;
 
@@ -16,8 +16,13 @@ use crate::{Expr, Parameter};
 
 /// The longest expression, in bytes.
 const LEN_MAX: usize = 16 * 1024;
-/// How deep expressions may be nested, and how long chains of operators may be.
-const DEPTH_MAX: usize = 200;
+/// The most words and signs. It also bounds the depth of what `sqlparser` builds from chains of operators, which it
+/// prints and drops recursively.
+const TOKENS_MAX: usize = 2_000;
+/// How deep parentheses, functions and the like may be nested.
+const NESTING_MAX: usize = 50;
+/// How deep expressions may be nested, and how long chains of operators other than AND and OR may be.
+const DEPTH_MAX: usize = 60;
 
 /// What is known where an expression is read.
 #[derive(Clone, Copy)]
@@ -78,19 +83,24 @@ impl From<ParserError> for SqlError {
 }
 
 /// Reads one expression.
-pub(crate) fn parse(text: &str, surroundings: Surroundings<'_>) -> Result<Parsed, SqlError> {
+pub(crate) fn parse<'a>(text: &'a str, surroundings: Surroundings<'a>) -> Result<Parsed, SqlError> {
     if text.len() > LEN_MAX {
         return Err(SqlError::new(format!("the expression is longer than {LEN_MAX} bytes")));
     }
     let dialect = GenericDialect {};
-    let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).try_with_sql(text)?;
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(ParserError::from)?;
+    if tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count() > TOKENS_MAX {
+        let error = SqlError::new(format!("the expression has more than {TOKENS_MAX} words and signs"));
+        return Err(error.hint(Some("keep the values in a table, and use IN (SELECT ..)".to_owned())));
+    }
+    let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
     let read = parser.parse_expr()?;
     let rest = parser.peek_token();
     if rest.token != Token::EOF {
         let error = SqlError::new(format!("one expression is expected, but `{rest}` follows it"));
         return Err(error.at(rest.span.start));
     }
-    let mut reader = Reader { surroundings, columns: Vec::new(), table: None, depth: 0 };
+    let mut reader = Reader { surroundings, text, columns: Vec::new(), table: None, depth: 0 };
     let expr = reader.expr(&read)?;
     Ok(Parsed { expr, columns: reader.columns })
 }
@@ -98,6 +108,7 @@ pub(crate) fn parse(text: &str, surroundings: Surroundings<'_>) -> Result<Parsed
 /// Translates parts of what `sqlparser` read.
 struct Reader<'a> {
     surroundings: Surroundings<'a>,
+    text: &'a str,
     columns: Vec<(Vec<String>, Option<(u64, u64)>)>,
     /// The entitlement table whose filter is being read; none in the policy's own expression.
     table: Option<entitlement::Source<'a>>,
@@ -109,16 +120,16 @@ impl Reader<'_> {
     fn expr(&mut self, read: &ast::Expr) -> Result<Expr, SqlError> {
         if self.depth >= DEPTH_MAX {
             let error = SqlError::new(format!("the expression is nested more than {DEPTH_MAX} deep"));
-            return Err(error.hint(Some("use IN (..) instead of many ORs".to_owned())));
+            return Err(error.hint(Some("use fewer operators".to_owned())));
         }
         self.depth += 1;
-        let result = self.translate(read).map_err(|error| error.at(read.span().start));
+        let result = self.translate(read).map_err(|error| error.at(start(read)));
         self.depth -= 1;
         if let Ok(Expr::Parameter(parameter)) = &result
             && parameter.is_set()
         {
             let error = SqlError::new(format!("`{parameter}` is a set and has no single value"));
-            return Err(error.hint(Some(format!("write `.. IN ({parameter})`"))).at(read.span().start));
+            return Err(error.hint(Some(format!("write `.. IN ({parameter})`"))).at(start(read)));
         }
         result
     }
@@ -134,7 +145,7 @@ impl Reader<'_> {
     /// An element of an IN list, where sets may stand.
     fn element(&mut self, read: &ast::Expr) -> Result<Expr, SqlError> {
         if let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Placeholder(name), .. }) = read {
-            return self.placeholder(name).map_err(|error| error.at(read.span().start));
+            return self.placeholder(name).map_err(|error| error.at(start(read)));
         }
         self.expr(read)
     }
@@ -153,6 +164,17 @@ impl Reader<'_> {
         Ok(Expr::Column(names))
     }
 
+    /// The text where an expression begins, for messages. (Printing it recurses.)
+    fn excerpt(&self, read: &ast::Expr) -> String {
+        const CHARS_MAX: usize = 40;
+        let (line, column) = position(start(read)).unwrap_or((1, 1));
+        let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        let line = self.text.lines().nth(index(line)).unwrap_or_default();
+        let mut rest = line.chars().skip(index(column));
+        let text: String = rest.by_ref().take(CHARS_MAX).collect();
+        if rest.next().is_some() { text + ".." } else { text }
+    }
+
     fn placeholder(&self, written: &str) -> Result<Expr, SqlError> {
         let name = written.strip_prefix('$').unwrap_or_default();
         let own = self.surroundings;
@@ -169,7 +191,8 @@ impl Reader<'_> {
                 Some(kind) => Parameter::Attribute(name.to_owned(), *kind),
                 None => {
                     let known = ["user", "groups", "purpose", "now"].into_iter();
-                    let known = known.chain(own.attributes.keys().map(String::as_str));
+                    let value = own.masked_value.then_some("value");
+                    let known = known.chain(value).chain(own.attributes.keys().map(String::as_str));
                     let near = crate::suggest::closest(name, known);
                     let hint = near.map_or_else(
                         || "declare it under `attributes` in mesh.yaml".to_owned(),
@@ -180,6 +203,31 @@ impl Reader<'_> {
             },
         };
         Ok(Expr::Parameter(parameter))
+    }
+}
+
+/// Where an expression begins. (`Spanned` recurses, and chains of operators are deep.)
+fn start(mut read: &ast::Expr) -> Location {
+    use ast::Expr as Sql;
+    loop {
+        read = match read {
+            Sql::Identifier(ident) => return ident.span.start,
+            Sql::CompoundIdentifier(path) => return path.first().map_or(Location::empty(), |ident| ident.span.start),
+            Sql::Value(value) => return value.span.start,
+            Sql::TypedString(typed) => return typed.value.span.start,
+            Sql::Function(call) => match call.name.0.first() {
+                Some(ast::ObjectNamePart::Identifier(ident)) => return ident.span.start,
+                _ => return Location::empty(),
+            },
+            Sql::BinaryOp { left, .. } | Sql::AnyOp { left, .. } | Sql::AllOp { left, .. } => left,
+            Sql::CompoundFieldAccess { root, .. } => root,
+            Sql::AtTimeZone { timestamp, .. } => timestamp,
+            Sql::Nested(expr) | Sql::UnaryOp { expr, .. } | Sql::Cast { expr, .. } | Sql::Collate { expr, .. } => expr,
+            Sql::InList { expr, .. } | Sql::InSubquery { expr, .. } | Sql::Between { expr, .. } => expr,
+            Sql::Like { expr, .. } | Sql::ILike { expr, .. } | Sql::SimilarTo { expr, .. } => expr,
+            Sql::IsNull(expr) | Sql::IsNotNull(expr) | Sql::IsTrue(expr) | Sql::IsFalse(expr) => expr,
+            _ => return Location::empty(),
+        };
     }
 }
 

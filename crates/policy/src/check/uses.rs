@@ -65,7 +65,7 @@ fn unknown_columns(
                 "the {what} of `{}` names the column `{}`, which {} does not have",
                 reach.rule.id,
                 column.path.join("."),
-                table.address.policy_id(),
+                table.address,
             );
             let hint = path::hint(&table.columns, &column.path).unwrap_or_else(|| {
                 "limit the policy by its resource, such as `resource in Product::\"..\"`".to_owned()
@@ -85,7 +85,7 @@ fn not_boolean(reach: &Reach<'_>, findings: &mut Vec<Finding>) {
             kind.is_some_and(|kind| kind != LogicalType::Boolean)
         };
         if let Some(why) = shape::not_boolean(&rows.expr, &other_type) {
-            let message = format!("a row filter is true or false of a row, but in {} {why}", table.address.policy_id());
+            let message = format!("a row filter is true or false of a row, but in {} {why}", table.address);
             let scope = Reach::product_scope(table);
             findings.push(Finding::new(Severity::Error, scope, rows.place.clone(), "row-filter", message));
         }

@@ -1,6 +1,8 @@
 //! Cedar's own opinion of a statement: does it parse, does it fit the schema.
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    ActionConstraint, Effect, Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator,
+};
 use meshgate_model::{Finding, Place, Severity};
 use miette::Diagnostic;
 
@@ -41,14 +43,32 @@ pub(super) fn validate(reading: Reading<'_>, statement: &Statement<'_>, policy: 
         let place = place(reading, statement, error);
         findings.push(explained(reading.error(place, "policy-type", sentence(error)), error));
     }
+    let wrong = result.validation_errors().next().is_some();
+    let mut dead = None;
     for warning in result.validation_warnings() {
-        let dead =
-            matches!(warning, ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_));
+        match warning {
+            // A consequence of what is wrong.
+            ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) if wrong => {}
+            ValidationWarning::ImpossiblePolicy(_) => drop(dead.get_or_insert("it asks for what can never be")),
+            ValidationWarning::InvalidActionApplication(_) => {
+                dead = Some("none of its actions is about its principals and resources");
+            }
+            _ => {
+                let place = place(reading, statement, warning);
+                let finding = reading.finding(Severity::Warning, place, "policy-type", sentence(warning));
+                findings.push(explained(finding, warning));
+            }
+        }
+    }
+    if let Some(why) = dead {
         // SECURITY: a permit that never applies gives nothing; a forbid that never applies is a protection that its
         // author believes in and nobody has.
-        let severity = if dead && policy.effect() == Effect::Forbid { Severity::Error } else { Severity::Warning };
-        let place = place(reading, statement, warning);
-        findings.push(explained(reading.finding(severity, place, "policy-type", sentence(warning)), warning));
+        let severity = if policy.effect() == Effect::Forbid { Severity::Error } else { Severity::Warning };
+        let place = reading.document.place(statement.offset);
+        let finding = reading.finding(severity, place, "policy-type", format!("this policy never applies: {why}"));
+        let group =
+            matches!(policy.action_constraint(), ActionConstraint::Eq(action) if action.id().unescaped() == "access");
+        findings.push(if group { finding.hint("write `action in Action::\"access\"`") } else { finding });
     }
 }
 

@@ -95,7 +95,7 @@ mod tests {
             ("[context.clientIp].contains(ip(\"10.0.0.1\"))", Mentions { client_ip: true, ..none }),
             ("context == {\"purpose\": \"x\"}", Mentions::ALL),
             ("\"context.now\" == principal.name", none),
-            ("context has purpose.x", Mentions { purpose: true, ..none }),
+            ("context has purpose.x", Mentions::ALL),
         ] {
             let text = format!("permit (principal, action, resource) when {{ {condition} }};");
             let policy = Policy::parse(None, text).expect("a policy");

@@ -54,26 +54,99 @@ impl<'a> Reader<'a> {
         column: &ast::Expr,
         selection: Option<&ast::Expr>,
     ) -> Result<(String, Option<crate::Expr>), SqlError> {
+        if !matches!(column, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)) {
+            return Err(SqlError::new(FORM));
+        }
         let crate::Expr::Column(path) = self.expr(column)? else { return Err(SqlError::new(FORM)) };
         let [column] = path.as_slice() else { return Err(SqlError::new(FORM)) };
         Ok((column.clone(), selection.map(|filter| self.expr(filter)).transpose()?))
     }
 }
 
-/// The three parts a sub-select may have. Rebuilding the text from them and comparing shows that there was no other.
+/// The three parts a sub-select may have. Every field is looked at: what is ignored would be lost.
 fn parts(query: &ast::Query) -> Option<(&ast::Expr, &TableFactor, Option<&ast::Expr>)> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let [SelectItem::UnnamedExpr(column)] = select.projection.as_slice() else { return None };
-    let [from] = select.from.as_slice() else { return None };
-    let TableFactor::Table { name, alias, .. } = &from.relation else { return None };
-    let relation = match alias {
-        Some(alias) if alias.explicit => format!("{name} AS {}", alias.name),
-        Some(alias) => format!("{name} {}", alias.name),
-        None => name.to_string(),
+    let ast::Query {
+        with: None,
+        body,
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks,
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators,
+    } = query
+    else {
+        return None;
     };
-    let filter = select.selection.as_ref().map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-    let rebuilt = format!("SELECT {column} FROM {relation}{filter}");
-    (query.to_string() == rebuilt).then_some((column, &from.relation, select.selection.as_ref()))
+    let SetExpr::Select(select) = body.as_ref() else { return None };
+    let ast::Select {
+        select_token: _,
+        optimizer_hints,
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: _,
+        projection,
+        exclude: None,
+        into: None,
+        from,
+        lateral_views,
+        prewhere: None,
+        selection,
+        connect_by,
+        group_by: ast::GroupByExpr::Expressions(groups, modifiers),
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having: None,
+        named_window,
+        qualify: None,
+        window_before_qualify: _,
+        value_table_mode: None,
+        flavor: ast::SelectFlavor::Standard,
+    } = select.as_ref()
+    else {
+        return None;
+    };
+    let more = [
+        locks.len(),
+        pipe_operators.len(),
+        optimizer_hints.len(),
+        lateral_views.len(),
+        connect_by.len(),
+        groups.len(),
+        modifiers.len(),
+        cluster_by.len(),
+        distribute_by.len(),
+        sort_by.len(),
+        named_window.len(),
+    ];
+    let [SelectItem::UnnamedExpr(column)] = projection.as_slice() else { return None };
+    let [ast::TableWithJoins { relation, joins }] = from.as_slice() else { return None };
+    let nothing_more = more.iter().all(|count| *count == 0) && joins.is_empty() && is_plain(relation);
+    nothing_more.then_some((column, relation, selection.as_ref()))
+}
+
+fn is_plain(relation: &TableFactor) -> bool {
+    let TableFactor::Table {
+        name: _,
+        alias,
+        args: None,
+        with_hints,
+        version: None,
+        with_ordinality: false,
+        partitions,
+        json_path: None,
+        sample: None,
+        index_hints,
+    } = relation
+    else {
+        return false;
+    };
+    let alias = alias.as_ref().is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
+    alias && with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty()
 }
 
 fn lookup<'a>(release: &'a Release, written: &ast::ObjectName) -> Result<(TableAddress, &'a Table), SqlError> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use sqlparser::ast::{self, BinaryOperator, CastKind, CeilFloorKind, DataType, TrimWhereField, UnaryOperator, Value};
 
 use super::{Reader, SqlError};
-use crate::{BinaryOp, Expr, Literal, functions};
+use crate::{BinaryOp, Expr, Literal, compose, functions};
 
 impl Reader<'_> {
     pub(super) fn translate(&mut self, read: &ast::Expr) -> Result<Expr, SqlError> {
@@ -17,6 +17,8 @@ impl Reader<'_> {
             Sql::TypedString(typed) if !typed.uses_odbc_syntax => typed_literal(&typed.data_type, &typed.value.value)?,
             Sql::Interval(interval) => self.interval(interval)?,
             Sql::UnaryOp { op, expr } => self.unary(*op, expr)?,
+            Sql::BinaryOp { op: BinaryOperator::And, .. } => self.chain(read, BinaryOp::And)?,
+            Sql::BinaryOp { op: BinaryOperator::Or, .. } => self.chain(read, BinaryOp::Or)?,
             Sql::BinaryOp { left, op, right } => {
                 let op = binary(op)?;
                 Expr::Binary(self.boxed(left)?, op, self.boxed(right)?)
@@ -103,8 +105,27 @@ impl Reader<'_> {
             Sql::Subquery(_) | Sql::Exists { .. } => {
                 return Err(SqlError::new("the only sub-select a policy may hold is `column IN (SELECT ..)`"));
             }
-            other => return Err(SqlError::new(format!("a policy may not say `{other}`"))),
+            other => return Err(SqlError::new(format!("a policy may not say `{}`", self.excerpt(other)))),
         })
+    }
+
+    /// All operands of a chain of ANDs or of ORs, as a balanced tree.
+    fn chain(&mut self, read: &ast::Expr, wanted: BinaryOp) -> Result<Expr, SqlError> {
+        let mut operands = Vec::new();
+        let mut waiting = vec![read];
+        while let Some(next) = waiting.pop() {
+            let mut inner = next;
+            while let ast::Expr::Nested(nested) = inner {
+                inner = nested;
+            }
+            match inner {
+                ast::Expr::BinaryOp { left, op, right } if binary(op).ok() == Some(wanted) => {
+                    waiting.extend([right.as_ref(), left.as_ref()]);
+                }
+                _ => operands.push(self.expr(next)?),
+            }
+        }
+        compose::joined(wanted, operands).ok_or_else(|| SqlError::new("the expression is empty"))
     }
 
     fn value(&mut self, value: &Value) -> Result<Expr, SqlError> {
@@ -175,25 +196,35 @@ impl Reader<'_> {
         };
         let resolved = functions::resolve(&name.value);
         let name = resolved.map_err(|(message, hint)| SqlError::new(message).hint(hint).at(name.span.start))?;
-        let plain = |argument: &ast::FunctionArg| match argument {
-            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-            _ => None,
+        let plain_only = || SqlError::new(format!("`{name}` takes plain arguments only"));
+        // Every field is looked at: what is ignored would be lost.
+        let ast::Function {
+            name: _,
+            uses_odbc_syntax: false,
+            parameters: ast::FunctionArguments::None,
+            args: ast::FunctionArguments::List(list),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group,
+        } = call
+        else {
+            return Err(plain_only());
         };
-        let arguments: Option<Vec<_>> = match &call.args {
-            ast::FunctionArguments::List(list) => list.args.iter().map(plain).collect(),
-            _ => None,
+        let ast::FunctionArgumentList { duplicate_treatment: None, args, clauses } = list else {
+            return Err(plain_only());
         };
-        // What the plain form cannot say (DISTINCT, FILTER, ORDER BY, NULL treatment, ..) would be lost: refuse it.
-        let rebuilt = arguments.as_ref().map(|arguments| {
-            let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-            format!("{}({})", call.name, arguments.join(", "))
-        });
-        match arguments {
-            Some(arguments) if rebuilt.as_deref() == Some(&call.to_string()) => {
-                Ok(function(name, self.list(&arguments)?))
-            }
-            _ => Err(SqlError::new(format!("`{name}` takes plain arguments only"))),
+        if !within_group.is_empty() || !clauses.is_empty() {
+            return Err(plain_only());
         }
+        let mut arguments = Vec::with_capacity(args.len());
+        for argument in args {
+            match argument {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => arguments.push(self.expr(expr)?),
+                _ => return Err(plain_only()),
+            }
+        }
+        Ok(function(name, arguments))
     }
 }
 

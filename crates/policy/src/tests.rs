@@ -1,0 +1,8 @@
+//! Policies of a small mesh, as files, asked about the principals of [`fixture`].
+
+mod bad_policies;
+mod composition;
+mod decisions;
+mod fixture;
+mod sql_texts;
+mod tools;
