@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::BoxStream;
-use meshgate_identity::{ClientInfo, Principal};
+use meshgate_identity::{ClientInfo, Credential, Principal};
 use meshgate_model::{Epoch, Fingerprint, QueryId};
 
 use crate::Error;
@@ -15,6 +15,8 @@ use crate::Error;
 pub struct Caller {
     pub(crate) principal: Arc<Principal>,
     pub(crate) client: ClientInfo,
+    /// Kept to check again, while a query runs, that it is still valid.
+    pub(crate) credential: Credential,
 }
 
 impl Caller {

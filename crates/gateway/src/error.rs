@@ -1,6 +1,6 @@
 //! What can go wrong in a use-case.
 
-use meshgate_model::{Failure, Fault, PublicText};
+use meshgate_model::{Failure, Fault, PublicText, Scope, TableAddress};
 
 use crate::SessionOptions;
 
@@ -26,8 +26,50 @@ pub enum Error {
         /// What it takes.
         expected: String,
     },
+    /// A purpose that mesh.yaml does not list.
+    #[error("unknown purpose `{purpose}`")]
+    UnknownPurpose {
+        /// As given.
+        purpose: String,
+    },
+    /// A statement that changes no session where one was expected.
+    #[error("not a session statement")]
+    NoSessionStatement,
+    /// Time travel on a table that has no versions.
+    #[error("{name} has no versions")]
+    NoHistory {
+        /// The table.
+        name: String,
+    },
+    /// A domain or product whose documents or rules are broken.
+    #[error("{scope} is out of service: {}", reasons.join("; "))]
+    OutOfService {
+        /// Which.
+        scope: Scope,
+        /// Why.
+        reasons: Vec<String>,
+        /// Whether the caller owns it and may read the reasons.
+        owner: bool,
+    },
+    /// A table on a kind of server that the gateway does not read.
+    #[error("{table} is stored as `{kind}`, which the gateway does not read")]
+    NotReadable {
+        /// The table.
+        table: TableAddress,
+        /// The kind.
+        kind: String,
+    },
+    /// The principal lost the right, or its rules changed, while the query ran.
+    #[error("rights changed while the query ran")]
+    Revoked,
+    /// A fault of ours.
+    #[error("internal: {what}")]
+    Internal {
+        /// What happened, for the operator.
+        what: String,
+    },
     /// A failure of one of the crates below.
-    #[error(transparent)]
+    #[error("{0}")]
     Below(Box<dyn Failure>),
 }
 
@@ -43,6 +85,10 @@ impl Failure for Error {
         match self {
             Self::Draining => Fault::Unavailable,
             Self::UnknownOption { .. } | Self::InvalidOption { .. } => Fault::Invalid,
+            Self::UnknownPurpose { .. } | Self::NoSessionStatement | Self::NoHistory { .. } => Fault::Invalid,
+            Self::OutOfService { .. } | Self::NotReadable { .. } => Fault::Unavailable,
+            Self::Revoked => Fault::Denied,
+            Self::Internal { .. } => Fault::Internal,
             Self::Below(error) => error.fault(),
         }
     }
@@ -54,6 +100,25 @@ impl Failure for Error {
                 PublicText::new(self.to_string()).hint(format!("options are {}", SessionOptions::NAMES.join(", ")))
             }
             Self::InvalidOption { .. } => PublicText::new(self.to_string()),
+            Self::UnknownPurpose { purpose } => {
+                PublicText::new(format!("`{purpose}` is no purpose of this mesh")).hint("mesh.yaml lists the purposes")
+            }
+            Self::NoSessionStatement => PublicText::new("the statement changes no session"),
+            Self::NoHistory { name } => {
+                PublicText::new(format!("`{name}` is a table of the gateway and has no versions"))
+            }
+            Self::OutOfService { scope, reasons, owner } => {
+                let text = PublicText::new(format!("{scope} is out of service"));
+                // Its owners read why; the reasons may name what others must not see.
+                if *owner { text.detail(reasons.join("; ")) } else { text.hint("its owners know why") }
+            }
+            Self::NotReadable { table, .. } => PublicText::new(format!(
+                "`{}` is on a kind of server that the gateway does not read",
+                table.policy_id()
+            )),
+            Self::Revoked => PublicText::new("your rights on a table of this query changed while it ran")
+                .hint("run it again to see what you may see now"),
+            Self::Internal { .. } => PublicText::internal(),
             Self::Below(error) => error.public(),
         }
     }

@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn takes_listed_options_only() {
         let mut options = SessionOptions::default();
-        for (name, value) in [("catalog", "sales"), ("schema", "orders"), ("deadline_s", "30"), ("timezone", "Europe/Berlin")]
+        for (name, value) in
+            [("catalog", "sales"), ("schema", "orders"), ("deadline_s", "30"), ("timezone", "Europe/Berlin")]
         {
             options.set(name, Some(value)).expect("a good value");
             assert_eq!(options.get(name).as_deref(), Some(value));
@@ -110,9 +111,14 @@ mod tests {
         }
         options.set("wire_types", Some("native")).expect("a good value");
         assert_eq!(options.wire_types, WireTypes::Native);
-        for (name, value) in
-            [("catalog", "No Such"), ("deadline_s", "0"), ("deadline_s", "x"), ("wire_types", "x"), ("timezone", "Mars"), ("datafusion.x", "1")]
-        {
+        for (name, value) in [
+            ("catalog", "No Such"),
+            ("deadline_s", "0"),
+            ("deadline_s", "x"),
+            ("wire_types", "x"),
+            ("timezone", "Mars"),
+            ("datafusion.x", "1"),
+        ] {
             assert!(options.set(name, Some(value)).is_err(), "{name}={value}");
         }
     }

@@ -1,0 +1,362 @@
+//! The engine: one per gateway.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::planner::SqlToRel;
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
+use meshgate_govern::{GovernedTable, functions};
+use meshgate_model::Instant;
+use meshgate_table::Pin;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::context::{Lookup, full_name};
+use crate::fault::planning;
+use crate::plan::result_schema;
+use crate::pool::QueryPool;
+use crate::request::Kind;
+use crate::text::PIN_MARK;
+use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters};
+
+/// Plans and executes over governed tables.
+pub struct Engine {
+    pub(crate) options: Options,
+    pub(crate) admission: Admission,
+    /// Queries run apart from the sockets. `None` only while dropping.
+    runtime: Option<Runtime>,
+    environment: Arc<RuntimeEnv>,
+    memory: Arc<dyn MemoryPool>,
+    functions: SessionState,
+}
+
+impl Engine {
+    /// Starts the threads that execute queries, and empties the spill directory of what an earlier life left.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let internal = |what: &str, error: &dyn std::fmt::Display| Error::Internal { what: format!("{what}: {error}") };
+        let _ = std::fs::remove_dir_all(&options.spill_dir);
+        std::fs::create_dir_all(&options.spill_dir)
+            .map_err(|error| internal("creating the spill directory", &error))?;
+        let top = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
+        let memory: Arc<dyn MemoryPool> =
+            Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top));
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]))
+            .with_max_temp_directory_size(options.spill_bytes);
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(memory.clone())
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| internal("making the runtime environment", &error))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(options.threads.max(1))
+            .thread_name("meshgate-query")
+            .thread_stack_size(16 << 20)
+            .enable_all()
+            .build()
+            .map_err(|error| internal("starting the query threads", &error))?;
+        let functions = SessionStateBuilder::new()
+            .with_config(config(&options))
+            .with_runtime_env(environment.clone())
+            .with_scalar_functions(functions::scalar_functions())
+            .with_aggregate_functions(functions::aggregate_functions())
+            .with_window_functions(functions::window_functions())
+            .with_expr_planners(functions::expr_planners())
+            .build();
+        let admission = Admission::new(&options);
+        Ok(Self { options, admission, runtime: Some(runtime), environment, memory, functions })
+    }
+
+    /// The limits in force.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What a query returns, and what parameters it takes; nothing is executed.
+    pub async fn describe(self: &Arc<Self>, input: PlanInput) -> Result<(SchemaRef, SchemaRef), Error> {
+        let engine = self.clone();
+        self.on_query_threads(async move {
+            let session = Session::of(&engine, &input)?;
+            let count = input.request.parameters;
+            match session.logical(&input).await? {
+                (Logical::Listing(table), _) => Ok((result_schema(&listing_schema(&table)), empty())),
+                (Logical::Query(plan) | Logical::Explain(plan), _) if count == 0 => {
+                    let explained = matches!(input.request.kind, Kind::Explain(_));
+                    let plan = session.state.optimize(&plan).map_err(planning)?;
+                    let schema = if explained {
+                        explain::of(&plan).map_err(planning)?.schema()
+                    } else {
+                        result_schema(plan.schema().as_arrow())
+                    };
+                    Ok((schema, empty()))
+                }
+                (Logical::Query(plan) | Logical::Explain(plan), _) => {
+                    Ok((result_schema(plan.schema().as_arrow()), parameters::schema(&plan, count)?))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Plans a query down to what will be executed.
+    pub async fn plan(self: &Arc<Self>, input: PlanInput) -> Result<Plan, Error> {
+        let engine = self.clone();
+        self.on_query_threads(async move {
+            let session = Session::of(&engine, &input)?;
+            let (logical, tables) = session.logical(&input).await?;
+            let bound = match logical {
+                Logical::Listing(table) => {
+                    let plans = vec![rows_of(explain::columns(&table).map_err(planning)?)?];
+                    return Ok(session.finish(plans, None, &tables));
+                }
+                Logical::Explain(plan) => {
+                    let plan = session.state.optimize(&plan).map_err(planning)?;
+                    let plans = vec![rows_of(explain::of(&plan).map_err(planning)?)?];
+                    return Ok(session.finish(plans, None, &tables));
+                }
+                Logical::Query(plan) => parameters::bind(plan, input.request.parameters, input.parameters.as_ref())?,
+            };
+            let schema = bound.first().map(|plan| result_schema(plan.schema().as_arrow()));
+            let mut plans = Vec::with_capacity(bound.len());
+            for plan in bound {
+                plans.push(session.physical(&plan).await?);
+            }
+            Ok(session.finish(plans, schema, &tables))
+        })
+        .await
+    }
+
+    pub(crate) fn handle(&self) -> Result<&tokio::runtime::Handle, Error> {
+        let stopped = || Error::Internal { what: "the query threads have stopped".to_owned() };
+        self.runtime.as_ref().map(Runtime::handle).ok_or_else(stopped)
+    }
+
+    /// Runs a step of a query where a panic or a long computation harms nobody else.
+    async fn on_query_threads<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        match AbortOnDrop(self.handle()?.spawn(step)).await {
+            Ok(result) => result,
+            Err(error) => Err(Error::Internal { what: format!("a query thread: {error}") }),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A spawned step that ends when nobody waits for it any more.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Tables = HashMap<TableName, Arc<GovernedTable>>;
+
+enum Logical {
+    Query(LogicalPlan),
+    Explain(LogicalPlan),
+    Listing(Arc<GovernedTable>),
+}
+
+/// The DataFusion session of one query: the only one there is.
+struct Session {
+    state: SessionState,
+    cancelled: CancellationToken,
+}
+
+impl Session {
+    fn of(engine: &Engine, input: &PlanInput) -> Result<Self, Error> {
+        let mut config = config(&engine.options);
+        let options = config.options_mut();
+        options.catalog.default_catalog = input.default_catalog.clone().unwrap_or_else(|| "meshgate".to_owned());
+        options.catalog.default_schema = input.default_schema.clone().unwrap_or_else(|| "catalog".to_owned());
+        options.execution.time_zone.clone_from(&input.timezone);
+        let pool = QueryPool::new(engine.memory.clone(), engine.options.memory_bytes_per_query);
+        let environment = RuntimeEnvBuilder::from_runtime_env(&engine.environment)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(planning)?;
+        let state = SessionStateBuilder::new_from_existing(engine.functions.clone())
+            .with_config(config)
+            .with_runtime_env(environment)
+            .build();
+        Ok(Self { state, cancelled: CancellationToken::new() })
+    }
+
+    async fn logical(&self, input: &PlanInput) -> Result<(Logical, Tables), Error> {
+        match &input.request.kind {
+            Kind::Query(statement) => {
+                let (plan, tables) = self.statement(statement, input).await?;
+                Ok((Logical::Query(plan), tables))
+            }
+            Kind::Explain(statement) => {
+                let (plan, tables) = self.statement(statement, input).await?;
+                Ok((Logical::Explain(plan), tables))
+            }
+            Kind::Describe(name) => {
+                let reference = reference(name)?;
+                let full = full_name(&reference, self.state.config_options());
+                let table = self.table(&full, input).await?;
+                let table = table.ok_or_else(|| Error::NoTable { name: reference.to_string() })?;
+                Ok((Logical::Listing(table.clone()), Tables::from([(full, table)])))
+            }
+            Kind::Session(_) => Err(Error::Statement { what: "a session statement as a query".to_owned() }),
+        }
+    }
+
+    async fn statement(&self, statement: &Statement, input: &PlanInput) -> Result<(LogicalPlan, Tables), Error> {
+        let statement = DfStatement::Statement(Box::new(statement.clone()));
+        let (references, _) = resolve_table_references(&statement, true).map_err(planning)?;
+        let mut tables = Tables::new();
+        for reference in references {
+            let full = full_name(&reference, self.state.config_options());
+            if let Some(table) = self.table(&full, input).await? {
+                tables.insert(full, table);
+            }
+        }
+        let lookup = Lookup::new(&self.state, &tables);
+        let plan = SqlToRel::new(&lookup).statement_to_plan(statement).map_err(planning)?;
+        only_reads(&plan)?;
+        Ok((plan, tables))
+    }
+
+    async fn table(&self, name: &TableName, input: &PlanInput) -> Result<Option<Arc<GovernedTable>>, Error> {
+        let (plain, pin) = pin_of(&name.table)?;
+        let name = TableName { table: plain.to_owned(), ..name.clone() };
+        input.catalog.table(&self.state, &name, &pin).await.map_err(Error::Below)
+    }
+
+    async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        let plan = self.state.create_physical_plan(plan).await.map_err(planning)?;
+        cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(planning)
+    }
+
+    fn finish(self, plans: Vec<Arc<dyn ExecutionPlan>>, schema: Option<SchemaRef>, tables: &Tables) -> Plan {
+        let touched = tables.values().filter_map(|table| table.lineage());
+        let lineage = touched.map(|lineage| ((lineage.table.clone(), lineage.snapshot.clone()), lineage.clone()));
+        let lineage = lineage.collect::<BTreeMap<_, _>>().into_values().collect();
+        let schema = schema.or_else(|| plans.first().map(|plan| result_schema(&plan.schema()))).unwrap_or_else(empty);
+        Plan { schema, plans, context: self.state.task_ctx(), cancelled: self.cancelled, lineage }
+    }
+}
+
+fn config(options: &Options) -> SessionConfig {
+    let mut config = SessionConfig::new().with_target_partitions(options.threads.max(1));
+    let settings: &mut ConfigOptions = config.options_mut();
+    // The SQL standard's reading of `0.05`, and the one under which decimal columns compare exactly.
+    settings.sql_parser.parse_float_as_decimal = true;
+    settings.execution.parquet.pushdown_filters = true;
+    settings.execution.parquet.reorder_filters = false;
+    settings.explain.show_statistics = false;
+    config
+}
+
+/// SECURITY: the second lock behind the allow-list of statements: whatever was parsed, a plan only reads.
+fn only_reads(plan: &LogicalPlan) -> Result<(), Error> {
+    let mut refused = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        let writes = match node {
+            LogicalPlan::Dml(_) => Some("a write"),
+            LogicalPlan::Ddl(_) => Some("a definition"),
+            LogicalPlan::Copy(_) => Some("COPY"),
+            LogicalPlan::Statement(_) => Some("a session statement"),
+            LogicalPlan::Analyze(_) => Some("EXPLAIN ANALYZE"),
+            LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_) => Some("a nested EXPLAIN"),
+            LogicalPlan::Extension(_) => Some("an extension"),
+            _ => None,
+        };
+        refused = refused.or(writes);
+        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.map_err(|error: DataFusionError| planning(error))?;
+    match refused {
+        None => Ok(()),
+        Some(what) => Err(Error::Statement { what: what.to_owned() }),
+    }
+}
+
+fn pin_of(table: &str) -> Result<(&str, Pin), Error> {
+    let Some((plain, pin)) = table.split_once(PIN_MARK) else { return Ok((table, Pin::Latest)) };
+    if let Some(version) = pin.strip_prefix('V') {
+        return Ok((plain, Pin::Version(version.to_owned())));
+    }
+    let text = pin.strip_prefix('T').unwrap_or(pin);
+    let micros = arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text)
+        .map_err(|_| Error::invalid(format!("`{text}` is no timestamp: write it as 2026-01-31T12:00:00Z")))?
+        .div_euclid(1_000);
+    Ok((plain, Pin::Timestamp(Instant(micros))))
+}
+
+fn reference(name: &ObjectName) -> Result<datafusion::common::TableReference, Error> {
+    let parts = name
+        .0
+        .iter()
+        .map(|part| match part.as_ident() {
+            Some(ident) if ident.quote_style.is_some() => Ok(ident.value.clone()),
+            Some(ident) => Ok(ident.value.to_lowercase()),
+            None => Err(Error::invalid("a function cannot stand for a name here")),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    match parts.as_slice() {
+        [table] => Ok(datafusion::common::TableReference::bare(table.as_str())),
+        [schema, table] => Ok(datafusion::common::TableReference::partial(schema.as_str(), table.as_str())),
+        [catalog, schema, table] => {
+            Ok(datafusion::common::TableReference::full(catalog.as_str(), schema.as_str(), table.as_str()))
+        }
+        _ => Err(Error::invalid(format!("`{name}` is no table's name: names are domain.product.table"))),
+    }
+}
+
+fn rows_of(batch: arrow::array::RecordBatch) -> Result<Arc<dyn ExecutionPlan>, Error> {
+    let schema = batch.schema();
+    let plan = MemorySourceConfig::try_new_exec(&[vec![batch]], schema, None).map_err(planning)?;
+    Ok(plan)
+}
+
+fn listing_schema(table: &GovernedTable) -> SchemaRef {
+    explain::columns(table).map_or_else(|_| empty(), |batch| batch.schema())
+}
+
+fn empty() -> SchemaRef {
+    Arc::new(arrow::datatypes::Schema::empty())
+}

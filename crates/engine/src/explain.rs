@@ -1,0 +1,42 @@
+//! EXPLAIN: the logical plan over governed tables, which neither policy nor statistics shape.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlan;
+use meshgate_govern::GovernedTable;
+
+/// `plan_type`, `plan`, as DataFusion's own EXPLAIN.
+pub(crate) fn of(plan: &LogicalPlan) -> Result<RecordBatch> {
+    let text = plan.display_indent().to_string();
+    let kinds = StringArray::from(vec!["logical_plan"]);
+    let plans = StringArray::from(vec![text]);
+    Ok(RecordBatch::try_new(schema(), vec![Arc::new(kinds), Arc::new(plans)])?)
+}
+
+fn schema() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    Arc::new(Schema::new(vec![text("plan_type"), text("plan")]))
+}
+
+/// `column_name`, `data_type`, `is_nullable`.
+pub(crate) fn columns(table: &GovernedTable) -> Result<RecordBatch> {
+    use datafusion::catalog::TableProvider;
+
+    let served = table.schema();
+    let names = served.fields().iter().map(|field| Some(field.name().as_str()));
+    let types = served.fields().iter().map(|field| Some(field.data_type().to_string()));
+    let nullable = served.fields().iter().map(|field| Some(if field.is_nullable() { "YES" } else { "NO" }));
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let schema = Arc::new(Schema::new(vec![text("column_name"), text("data_type"), text("is_nullable")]));
+    Ok(RecordBatch::try_new(
+        schema,
+        vec![
+            Arc::new(names.collect::<StringArray>()),
+            Arc::new(types.collect::<StringArray>()),
+            Arc::new(nullable.collect::<StringArray>()),
+        ],
+    )?)
+}

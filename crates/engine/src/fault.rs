@@ -1,0 +1,102 @@
+//! DataFusion's errors as ours.
+//!
+//! SECURITY: while planning, no row has been read, so DataFusion's own words (names that the principal sees, types, its
+//! own text) are public. While executing, they may quote values: there only a fixed sentence for each kind is.
+
+use arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use meshgate_model::PublicText;
+
+use crate::Error;
+use crate::context::NO_TABLE;
+
+/// The longest text taken from DataFusion, in characters.
+const TEXT_LEN_MAX: usize = 2_000;
+
+/// An error of planning.
+pub(crate) fn planning(error: DataFusionError) -> Error {
+    match own(error) {
+        Ok(ours) => ours,
+        Err(error) => match error.find_root() {
+            DataFusionError::Plan(text) if text.starts_with(NO_TABLE) => {
+                Error::NoTable { name: text[NO_TABLE.len()..].to_owned() }
+            }
+            DataFusionError::Plan(_)
+            | DataFusionError::SQL(_, _)
+            | DataFusionError::SchemaError(_, _)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Execution(_)
+            | DataFusionError::Configuration(_)
+            | DataFusionError::ArrowError(_, _) => Error::Invalid { text: plan_text(&error) },
+            DataFusionError::ResourcesExhausted(_) => memory(),
+            _ => Error::Internal { what: error.to_string() },
+        },
+    }
+}
+
+/// An error of execution.
+pub(crate) fn executing(error: DataFusionError) -> Error {
+    let error = match own(error) {
+        Ok(ours) => return ours,
+        Err(error) => error,
+    };
+    let text = match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => return memory(),
+        DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => {
+            return Error::Unreadable(error);
+        }
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::DivideByZero => "division by zero",
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => "a value cannot be cast to the wanted type",
+            ArrowError::ArithmeticOverflow(_) => "a number became too large",
+            ArrowError::ComputeError(_) | ArrowError::InvalidArgumentError(_) => "a value does not fit the expression",
+            ArrowError::IoError(_, _) | ArrowError::ParquetError(_) => return Error::Unreadable(error),
+            ArrowError::ExternalError(_) => return Error::Unreadable(error),
+            _ => return Error::Internal { what: error.to_string() },
+        },
+        DataFusionError::Execution(text) if text == "cancelled" => return Error::Cancelled,
+        DataFusionError::Execution(_) => "a value does not fit the expression",
+        DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) => "the expression cannot be evaluated",
+        DataFusionError::External(_) => return Error::Unreadable(error),
+        _ => return Error::Internal { what: error.to_string() },
+    };
+    let text = PublicText::new(text).hint("use try_cast, nullif or CASE where values may not fit");
+    Error::Data { text, source: error }
+}
+
+/// Errors that went through DataFusion and come from our own crates.
+fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
+    let DataFusionError::External(inner) = error else { return Err(error) };
+    let inner = match inner.downcast::<meshgate_govern::Error>() {
+        Ok(error) => return Ok(Error::Below(error)),
+        Err(inner) => inner,
+    };
+    match inner.downcast::<meshgate_table::Error>() {
+        Ok(error) => Ok(Error::Below(error)),
+        Err(inner) => Err(DataFusionError::External(inner)),
+    }
+}
+
+fn memory() -> Error {
+    Error::Limited {
+        text: PublicText::new("the query needs more memory than it may have")
+            .hint("read fewer columns or rows, or join smaller tables"),
+    }
+}
+
+fn plan_text(error: &DataFusionError) -> PublicText {
+    let text = match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { .. } => schema.to_string(),
+            other => other.to_string(),
+        },
+        root => root.strip_backtrace(),
+    };
+    let text = text
+        .trim_start_matches("Error during planning: ")
+        .trim_start_matches("Schema error: ")
+        .trim_start_matches("Arrow error: ")
+        .trim_start_matches("Execution error: ");
+    PublicText::new(text.chars().take(TEXT_LEN_MAX).collect::<String>())
+}

@@ -1,0 +1,70 @@
+//! A plan: what will be executed, and what it touches.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use meshgate_govern::Lineage;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Catalog, Request};
+
+/// What a plan is made of.
+#[derive(Clone)]
+pub struct PlanInput {
+    /// The statement.
+    pub request: Request,
+    /// The tables of the principal.
+    pub catalog: Arc<dyn Catalog>,
+    /// The catalog of unqualified names.
+    pub default_catalog: Option<String>,
+    /// The schema of unqualified names.
+    pub default_schema: Option<String>,
+    /// The time zone of timestamps without one.
+    pub timezone: Option<String>,
+    /// Values of parameters; the statement runs once per row.
+    pub parameters: Option<RecordBatch>,
+}
+
+/// A planned query. It can be executed once.
+pub struct Plan {
+    pub(crate) schema: SchemaRef,
+    pub(crate) plans: Vec<Arc<dyn ExecutionPlan>>,
+    pub(crate) context: Arc<TaskContext>,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) lineage: Vec<Lineage>,
+}
+
+impl Plan {
+    /// The schema of the rows, the same that describing the statement gives.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The governed tables that the query reads, sorted by address.
+    pub fn touched(&self) -> &[Lineage] {
+        &self.lineage
+    }
+}
+
+/// A result's schema: everything nullable, all the way down, without metadata; so that it is the same whether it is
+/// taken from a logical plan, a physical plan or a batch.
+pub(crate) fn result_schema(schema: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(|field| nullable(field)).collect::<Fields>()))
+}
+
+fn nullable(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nullable).collect()),
+        DataType::List(item) => DataType::List(nullable(item)),
+        DataType::LargeList(item) => DataType::LargeList(nullable(item)),
+        DataType::ListView(item) => DataType::ListView(nullable(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(nullable(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(nullable(item), *size),
+        // A map's entries and keys must not be null.
+        other => other.clone(),
+    };
+    Arc::new(Field::new(field.name(), data_type, true))
+}

@@ -1,0 +1,415 @@
+//! The use-cases, in the order of their steps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use futures::StreamExt;
+use meshgate_engine::{Engine, Plan, PlanInput, QueryLimits, Request, Rows};
+use meshgate_govern::{Governor, QueryScope};
+use meshgate_identity::{ClientInfo, Credential, Identity};
+use meshgate_ledger::{Client, Denial, End, Ledger, Released};
+use meshgate_model::{Clock, Entropy, Epoch, Failure, Fault, Finding, QueryId, Severity};
+use meshgate_table::Tables;
+
+use crate::caller::View;
+use crate::catalog::Reach;
+use crate::kept::{Kept, KeptPlan};
+use crate::mesh::Mesh;
+use crate::record::{Asked, Intended, Metered};
+use crate::running::{Entry, Registered, Running};
+use crate::{
+    Caller, Description, Error, Limits, MeshSource, Planned, QueryStream, SessionOptions, Statement, StatementKind,
+    results,
+};
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// Checks credentials.
+    pub identity: Identity,
+    /// Keeps the audit trail.
+    pub ledger: Arc<Ledger>,
+    /// Opens tables.
+    pub tables: Arc<Tables>,
+    /// Plans and executes.
+    pub engine: Arc<Engine>,
+    /// Where the mesh is.
+    pub mesh: MeshSource,
+    /// The mesh's secret: the key of `hmac-sha-256`.
+    pub mesh_key: [u8; 32],
+    /// Limits of what is kept between two calls.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The gate.
+pub struct Gateway {
+    identity: Identity,
+    ledger: Arc<Ledger>,
+    tables: Arc<Tables>,
+    engine: Arc<Engine>,
+    governor: Arc<Governor>,
+    source: MeshSource,
+    mesh: ArcSwap<Mesh>,
+    reloading: tokio::sync::Mutex<()>,
+    epochs: AtomicU64,
+    kept: Kept,
+    running: Running,
+    draining: AtomicBool,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Gateway {
+    /// Reads the mesh and opens the gate. If the global part of the mesh is invalid, it stays shut.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
+        let Parts { identity, ledger, tables, engine, mesh: source, mesh_key, limits, clock, entropy } = parts;
+        let mesh = load(source.clone(), Epoch(1), None).await?;
+        released(&ledger, &mesh);
+        Ok(Arc::new(Self {
+            identity,
+            ledger,
+            tables,
+            engine,
+            governor: Arc::new(Governor::new(mesh_key)),
+            source,
+            mesh: ArcSwap::from_pointee(mesh),
+            reloading: tokio::sync::Mutex::new(()),
+            epochs: AtomicU64::new(1),
+            kept: Kept::new(limits, clock.clone()),
+            running: Running::default(),
+            draining: AtomicBool::new(false),
+            clock,
+            entropy,
+        }))
+    }
+
+    /// Checks a credential.
+    pub async fn authenticate(&self, credential: Credential, client: ClientInfo) -> Result<Caller, Error> {
+        if !self.is_serving() {
+            return Err(Error::Draining);
+        }
+        let mesh = self.mesh.load_full();
+        match self.identity.authenticate(&credential, &client, &mesh.release.mesh().attributes).await {
+            Ok(principal) => Ok(Caller { principal: Arc::new(principal), client, credential }),
+            Err(error) => {
+                self.ledger.append_lazy(Denial {
+                    query: None,
+                    principal: None,
+                    client: Client::from(&client),
+                    statement: None,
+                    fault: error.fault(),
+                    reason: error.to_string(),
+                });
+                Err(Error::below(error))
+            }
+        }
+    }
+
+    /// Says what a statement is, without executing it.
+    pub async fn describe(&self, caller: &Caller, options: &SessionOptions, sql: &str) -> Result<Description, Error> {
+        let statement = Statement { sql: sql.to_owned(), parameters: None };
+        let asked = self.asked(caller, options, &statement, self.query_id());
+        asked.step(self.describe_statement(caller, options, &statement).await)
+    }
+
+    /// Plans a query and keeps the plan until it is executed or expires.
+    pub async fn plan(
+        &self,
+        caller: &Caller,
+        options: &SessionOptions,
+        statement: &Statement,
+    ) -> Result<Planned, Error> {
+        let id = self.query_id();
+        let asked = self.asked(caller, options, statement, id);
+        let (view, plan) = asked.step(self.plan_statement(caller, options, statement).await)?;
+        let epoch = view.mesh.release.epoch();
+        let app_metadata = results::metadata(id, &plan);
+        let schema = results::schema(plan.schema(), &app_metadata);
+        self.kept.put(KeptPlan { id, epoch, options: options.clone(), view, plan });
+        Ok(Planned { id, epoch, schema, app_metadata })
+    }
+
+    /// Executes a planned query; plans it once more from its statement, under the same id, if its plan was used, has
+    /// expired, or belongs to other rules than those in force now.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        options: &SessionOptions,
+        id: QueryId,
+        statement: &Statement,
+    ) -> Result<QueryStream, Error> {
+        if !self.is_serving() {
+            return Err(Error::Draining);
+        }
+        let asked = self.asked(caller, options, statement, id);
+        let (view, plan) = match self.kept.take(id, caller, options, self.epoch()) {
+            Some(kept) => (kept.view, kept.plan),
+            None => asked.step(self.plan_statement(caller, options, statement).await)?,
+        };
+        let app_metadata = results::metadata(id, &plan);
+        let schema = results::schema(plan.schema(), &app_metadata);
+        let rights = plan.touched().iter().map(|lineage| (lineage.table.clone(), view.decide(&lineage.table)));
+        let rights = rights.collect::<Vec<_>>();
+        let intended = asked.clone().intended(view.mesh.release.epoch(), &plan).await?; // durable before the first byte
+        let limits = QueryLimits { principal: principal_key(caller), deadline_s: options.deadline_s };
+        let rows = match asked.step(self.engine.execute(plan, limits).await.map_err(Error::below)) {
+            Ok(rows) => rows,
+            Err(error) => {
+                intended.failed(error.fault());
+                return Err(error);
+            }
+        };
+        let entry = Entry {
+            caller: caller.clone(),
+            view: view.clone(),
+            rights,
+            stop: rows.cancellation(),
+            revoked: Arc::default(),
+        };
+        let registered = self.running.register(id, entry.clone());
+        // A reload between planning and registering would have missed this query.
+        if self.epoch() != view.mesh.release.epoch() {
+            self.running.recheck(&self.mesh.load_full());
+        }
+        Ok(QueryStream { id, schema, batches: stream(rows, intended, registered) })
+    }
+
+    /// Runs SET, RESET or USE.
+    pub async fn change_session(&self, caller: &Caller, options: &mut SessionOptions, sql: &str) -> Result<(), Error> {
+        let statement = Statement { sql: sql.to_owned(), parameters: None };
+        let asked = self.asked(caller, options, &statement, self.query_id());
+        let changed = self.changed(caller, options, sql);
+        *options = asked.step(changed)?;
+        Ok(())
+    }
+
+    /// Checks options that a client set one by one, without SQL.
+    pub fn check_options(&self, caller: &Caller, options: &SessionOptions) -> Result<(), Error> {
+        self.view(caller, options).map(drop)
+    }
+
+    /// What one caller sees now.
+    pub(crate) fn view(&self, caller: &Caller, options: &SessionOptions) -> Result<View, Error> {
+        if !self.is_serving() {
+            return Err(Error::Draining);
+        }
+        View::new(self.mesh.load_full(), caller, options, self.clock.now())
+    }
+
+    /// Reads the mesh again and puts it in force. An invalid global part is refused, and the mesh before stays.
+    pub async fn reload(&self) -> Result<Epoch, Error> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let epoch = Epoch(self.epochs.load(Ordering::SeqCst) + 1);
+        let mesh = Arc::new(load(self.source.clone(), epoch, Some(self.mesh.load_full())).await?);
+        released(&self.ledger, &mesh);
+        self.epochs.store(epoch.0, Ordering::SeqCst);
+        self.mesh.store(mesh.clone());
+        self.kept.clear();
+        self.running.recheck(&mesh);
+        Ok(epoch)
+    }
+
+    /// Ends running queries whose credential is no longer valid. Called every few seconds.
+    pub async fn revalidate(&self) {
+        for entry in self.running.entries() {
+            let mesh = self.mesh.load_full();
+            let attributes = &mesh.release.mesh().attributes;
+            let again = self.identity.authenticate(&entry.caller.credential, &entry.caller.client, attributes).await;
+            let lost = match again {
+                Ok(principal) => principal.fingerprint() != entry.caller.fingerprint(),
+                Err(error) => error.fault() == Fault::Unauthenticated,
+            };
+            if lost {
+                entry.revoke();
+            }
+        }
+    }
+
+    /// The release in force.
+    pub fn epoch(&self) -> Epoch {
+        self.mesh.load().release.epoch()
+    }
+
+    /// What validation says of the release in force.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.mesh.load().release.findings().to_vec()
+    }
+
+    /// Whether new work is taken.
+    pub fn is_serving(&self) -> bool {
+        !self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Takes no new work from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// How many queries run.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Ends all running queries.
+    pub fn stop_running(&self) {
+        self.running.stop_all();
+    }
+
+    fn asked(&self, caller: &Caller, options: &SessionOptions, statement: &Statement, id: QueryId) -> Asked {
+        Asked {
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            id,
+            caller: caller.clone(),
+            statement: statement.sql.clone(),
+            purpose: options.purpose.clone(),
+        }
+    }
+
+    async fn describe_statement(
+        &self,
+        caller: &Caller,
+        options: &SessionOptions,
+        statement: &Statement,
+    ) -> Result<Description, Error> {
+        let view = self.view(caller, options)?;
+        let request = Request::read(&statement.sql, self.engine.options()).map_err(Error::below)?;
+        if request.session_changes().is_some() {
+            let none = Arc::new(arrow::datatypes::Schema::empty());
+            return Ok(Description { kind: StatementKind::Session, schema: none.clone(), parameters: none });
+        }
+        let input = self.input(view, request, options, statement);
+        let (schema, parameters) = self.engine.describe(input).await.map_err(Error::below)?;
+        Ok(Description { kind: StatementKind::Query, schema, parameters })
+    }
+
+    async fn plan_statement(
+        &self,
+        caller: &Caller,
+        options: &SessionOptions,
+        statement: &Statement,
+    ) -> Result<(View, Plan), Error> {
+        let view = self.view(caller, options)?;
+        let request = Request::read(&statement.sql, self.engine.options()).map_err(Error::below)?;
+        let input = self.input(view.clone(), request, options, statement);
+        let plan = self.engine.plan(input).await.map_err(Error::below)?;
+        Ok((view, plan))
+    }
+
+    fn input(&self, view: View, request: Request, options: &SessionOptions, statement: &Statement) -> PlanInput {
+        let mut salt = [0; 32];
+        self.entropy.fill(&mut salt);
+        let scope = QueryScope { now: view.request.now, salt };
+        let reach = Reach {
+            view,
+            options: options.clone(),
+            scope,
+            tables: self.tables.clone(),
+            governor: self.governor.clone(),
+        };
+        PlanInput {
+            request,
+            catalog: Arc::new(reach),
+            default_catalog: options.catalog.clone(),
+            default_schema: options.schema.clone(),
+            timezone: options.timezone.clone(),
+            parameters: statement.parameters.clone(),
+        }
+    }
+
+    fn changed(&self, caller: &Caller, options: &SessionOptions, sql: &str) -> Result<SessionOptions, Error> {
+        let request = Request::read(sql, self.engine.options()).map_err(Error::below)?;
+        let changes = request.session_changes().ok_or(Error::NoSessionStatement)?;
+        let mut changed = options.clone();
+        for change in changes {
+            changed.set(&change.name, change.value.as_deref())?;
+        }
+        self.check_options(caller, &changed)?;
+        Ok(changed)
+    }
+
+    /// A UUID of version 7: ordered by time, the rest random.
+    fn query_id(&self) -> QueryId {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random);
+        let millis = self.clock.now().millis().max(0).unsigned_abs();
+        QueryId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("epoch", &self.epoch()).finish_non_exhaustive()
+    }
+}
+
+async fn load(source: MeshSource, epoch: Epoch, before: Option<Arc<Mesh>>) -> Result<Mesh, Error> {
+    tokio::task::spawn_blocking(move || source.load(epoch, before.as_deref()))
+        .await
+        .map_err(|error| Error::Internal { what: format!("loading the mesh: {error}") })?
+}
+
+fn released(ledger: &Ledger, mesh: &Mesh) {
+    let findings = mesh.release.findings();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    for finding in findings {
+        match finding.severity {
+            Severity::Error => tracing::error!(%finding, "mesh"),
+            Severity::Warning => tracing::warn!(%finding, "mesh"),
+            Severity::Notice => tracing::info!(%finding, "mesh"),
+        }
+    }
+    let epoch = mesh.release.epoch();
+    tracing::info!(%epoch, errors, findings = findings.len(), "release in force");
+    ledger.append_lazy(Released { epoch, errors: errors as u64, findings: findings.len() as u64 });
+}
+
+fn principal_key(caller: &Caller) -> String {
+    format!("{:?} {}", caller.principal.kind(), caller.principal.name())
+}
+
+/// The rows, counted, until the end, an error or a lost right.
+fn stream(
+    rows: Rows,
+    intended: Intended,
+    registered: Registered,
+) -> futures::stream::BoxStream<'static, Result<arrow::array::RecordBatch, Error>> {
+    struct Flow {
+        rows: Rows,
+        metered: Metered,
+        registered: Registered,
+    }
+    let flow = Flow { rows, metered: intended.metered(), registered };
+    futures::stream::unfold(Some(flow), |flow| async move {
+        let mut flow = flow?;
+        let next = flow.rows.next().await;
+        if flow.registered.revoked.load(Ordering::SeqCst) {
+            flow.metered.finish(End::Revoked);
+            return Some((Err(Error::Revoked), None));
+        }
+        match next {
+            Some(Ok(batch)) => {
+                flow.metered.count(batch.num_rows(), batch.get_array_memory_size());
+                Some((Ok(batch), Some(flow)))
+            }
+            Some(Err(error)) => {
+                tracing::info!(%error, source = ?std::error::Error::source(&error), "query failed");
+                let end = match error.fault() {
+                    Fault::Cancelled => End::Cancelled,
+                    fault => End::Failed { fault },
+                };
+                flow.metered.finish(end);
+                Some((Err(Error::below(error)), None))
+            }
+            None => {
+                flow.metered.finish(End::Completed);
+                None
+            }
+        }
+    })
+    .boxed()
+}

@@ -1,0 +1,80 @@
+//! Plans between FlightInfo and DoGet: few, for a short time, each for one principal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use meshgate_engine::Plan;
+use meshgate_model::{Clock, Epoch, Instant, QueryId};
+use parking_lot::Mutex;
+
+use crate::caller::View;
+use crate::{Caller, SessionOptions};
+
+/// Limits of what is kept between two calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Plans that wait for their execution.
+    pub plans_max: usize,
+    /// Seconds a plan waits; after that it is made again from its statement.
+    pub plan_ttl_s: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { plans_max: 1_000, plan_ttl_s: 60 }
+    }
+}
+
+/// A plan that waits.
+pub(crate) struct KeptPlan {
+    pub(crate) id: QueryId,
+    pub(crate) epoch: Epoch,
+    pub(crate) options: SessionOptions,
+    pub(crate) view: View,
+    pub(crate) plan: Plan,
+}
+
+/// All plans that wait.
+pub(crate) struct Kept {
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    plans: Mutex<HashMap<QueryId, (Instant, KeptPlan)>>,
+}
+
+impl Kept {
+    pub(crate) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        Self { limits, clock, plans: Mutex::default() }
+    }
+
+    pub(crate) fn put(&self, plan: KeptPlan) {
+        let now = self.clock.now();
+        let mut plans = self.plans.lock();
+        plans.retain(|_, (expires, _)| *expires > now);
+        if plans.len() >= self.limits.plans_max {
+            let oldest = plans.iter().min_by_key(|(_, (expires, _))| *expires).map(|(id, _)| *id);
+            oldest.map(|id| plans.remove(&id));
+        }
+        plans.insert(plan.id, (now.plus_seconds(self.limits.plan_ttl_s), plan));
+    }
+
+    /// The plan, if it is still there and means the same for this caller under the rules in force.
+    pub(crate) fn take(
+        &self,
+        id: QueryId,
+        caller: &Caller,
+        options: &SessionOptions,
+        epoch: Epoch,
+    ) -> Option<KeptPlan> {
+        let (expires, plan) = self.plans.lock().remove(&id)?;
+        // SECURITY: a plan is made of one principal's rights and never runs under another's, nor under old rules.
+        let same = plan.view.fingerprint() == caller.fingerprint()
+            && plan.view.request.client_ip == caller.client.address
+            && plan.options == *options
+            && plan.epoch == epoch;
+        (same && expires > self.clock.now()).then_some(plan)
+    }
+
+    pub(crate) fn clear(&self) {
+        self.plans.lock().clear();
+    }
+}

@@ -1,0 +1,134 @@
+//! What metadata commands list: names and contracts, never a stored table.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use meshgate_model::TableAddress;
+
+use crate::system::{self, Listed};
+use crate::{Caller, Error, ForeignKeyEntry, Gateway, PrimaryKeyEntry, SessionOptions, TableEntry};
+
+impl Gateway {
+    /// The catalogs (domains and `meshgate`) in which the caller may query something, sorted.
+    pub fn catalogs(&self, caller: &Caller) -> Result<Vec<String>, Error> {
+        let view = self.view(caller, &SessionOptions::default())?;
+        let catalogs = system::schemata(&view).into_iter().map(|(catalog, _)| catalog).collect::<BTreeSet<_>>();
+        Ok(catalogs.into_iter().collect())
+    }
+
+    /// `(catalog, schema)` pairs in which the caller may query something, sorted.
+    pub fn schemas(&self, caller: &Caller) -> Result<Vec<(String, String)>, Error> {
+        let view = self.view(caller, &SessionOptions::default())?;
+        Ok(system::schemata(&view).into_iter().collect())
+    }
+
+    /// Everything the caller may query that the filter takes (called with catalog, schema, table), sorted.
+    pub fn tables(&self, caller: &Caller, filter: &dyn Fn(&str, &str, &str) -> bool) -> Result<Vec<TableEntry>, Error> {
+        let view = self.view(caller, &SessionOptions::default())?;
+        let products = system::listed(&view);
+        let products = products.iter().filter(|entry| filter(&entry.catalog, &entry.schema, &entry.table.name));
+        let mut entries = products.map(entry).collect::<Vec<_>>();
+        let own = system::TABLES.iter().filter(|(schema, table, _)| filter(system::CATALOG, schema, table));
+        entries.extend(own.map(|(schema, table, columns)| TableEntry {
+            catalog: system::CATALOG.to_owned(),
+            schema: (*schema).to_owned(),
+            name: (*table).to_owned(),
+            kind: "SYSTEM TABLE",
+            remarks: None,
+            columns: Arc::new(Schema::new(
+                columns.iter().map(|name| Field::new(*name, system::type_of(name), true)).collect::<Vec<_>>(),
+            )),
+        }));
+        entries.sort_by(|a, b| (&a.catalog, &a.schema, &a.name).cmp(&(&b.catalog, &b.schema, &b.name)));
+        Ok(entries)
+    }
+
+    /// Primary keys of one table; empty for a table that is not visible, or whose key is not.
+    pub fn primary_keys(
+        &self,
+        caller: &Caller,
+        within: [Option<&str>; 2],
+        table: &str,
+    ) -> Result<Vec<PrimaryKeyEntry>, Error> {
+        let view = self.view(caller, &SessionOptions::default())?;
+        let [catalog, schema] = within;
+        let wanted = |entry: &Listed<'_>| {
+            entry.table.name == table
+                && catalog.is_none_or(|catalog| catalog == entry.catalog)
+                && schema.is_none_or(|schema| schema == entry.schema)
+        };
+        let mut keys = Vec::new();
+        for entry in system::listed(&view).iter().filter(|entry| wanted(entry)) {
+            let key = &entry.table.primary_key;
+            if !key.iter().all(|column| shows(entry, column)) {
+                continue;
+            }
+            keys.extend(key.iter().zip(1..).map(|(column, position)| PrimaryKeyEntry {
+                catalog: entry.catalog.clone(),
+                schema: entry.schema.clone(),
+                table: entry.table.name.clone(),
+                column: column.clone(),
+                position,
+            }));
+        }
+        Ok(keys)
+    }
+
+    /// Foreign keys whose both ends the caller may query, sorted.
+    pub fn foreign_keys(&self, caller: &Caller) -> Result<Vec<ForeignKeyEntry>, Error> {
+        let view = self.view(caller, &SessionOptions::default())?;
+        let listed = system::listed(&view);
+        let find = |address: &TableAddress| listed.iter().find(|entry| &entry.table.address == address);
+        let mut keys = Vec::new();
+        for from in &listed {
+            for relationship in &from.table.relationships {
+                let Some(to) = find(&relationship.to) else { continue };
+                let visible = relationship.from.iter().all(|column| shows(from, column))
+                    && relationship.to_columns.iter().all(|column| shows(to, column));
+                if !visible {
+                    continue;
+                }
+                let pairs = relationship.from.iter().zip(&relationship.to_columns);
+                keys.extend(pairs.zip(1..).map(|((from_column, to_column), position)| ForeignKeyEntry {
+                    primary: names(to, to_column),
+                    foreign: names(from, from_column),
+                    position,
+                }));
+            }
+        }
+        keys.sort_by(|a, b| (&a.primary, &a.foreign, a.position).cmp(&(&b.primary, &b.foreign, b.position)));
+        Ok(keys)
+    }
+}
+
+fn names(entry: &Listed<'_>, column: &str) -> [String; 4] {
+    [entry.catalog.clone(), entry.schema.clone(), entry.table.name.clone(), column.to_owned()]
+}
+
+fn shows(entry: &Listed<'_>, column: &str) -> bool {
+    entry.columns().any(|(visible, _)| visible.name == column)
+}
+
+fn entry(listed: &Listed<'_>) -> TableEntry {
+    TableEntry {
+        catalog: listed.catalog.clone(),
+        schema: listed.schema.clone(),
+        name: listed.table.name.clone(),
+        kind: "TABLE",
+        remarks: listed.table.description.clone(),
+        columns: columns(listed),
+    }
+}
+
+/// The visible columns with the types that the contract promises.
+fn columns(listed: &Listed<'_>) -> SchemaRef {
+    let promised = meshgate_govern::promised_schema(listed.table);
+    let fields = listed.columns().map(|(column, _)| {
+        let data_type =
+            promised.field_with_name(&column.name).map_or(DataType::Null, |field| field.data_type().clone());
+        let remarks = column.description.iter().map(|text| ("remarks".to_owned(), text.clone()));
+        Field::new(&column.name, data_type, true).with_metadata(remarks.collect())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}

@@ -1,0 +1,204 @@
+//! The mesh in force: a release, its policies, and the stores of its domains; replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use meshgate_identity::Principal;
+use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress};
+use meshgate_policy::{Decision, Policies, RequestContext};
+use meshgate_product::{Domain, Location, Product, Release, ScopeState, StorageGrant, Table, Version};
+use meshgate_table::{CatalogRef, Credentials, DomainStores, Format, Grant, Source, StoreOptions};
+
+use crate::Error;
+
+/// Where a mesh is read from, and with what its stores are opened.
+#[derive(Debug, Clone)]
+pub struct MeshSource {
+    /// The mesh directory.
+    pub directory: PathBuf,
+    /// Which `servers[].environment` of a contract is used.
+    pub environment: Option<String>,
+    /// The config's `[credentials.<name>]`.
+    pub credentials: BTreeMap<String, Credentials>,
+    /// Retries, timeouts and limits of stores.
+    pub stores: StoreOptions,
+}
+
+/// One state of the mesh.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    pub(crate) release: Release,
+    pub(crate) policies: Policies,
+    stores: BTreeMap<Name, (Vec<StorageGrant>, Arc<DomainStores>)>,
+}
+
+/// A table of a version, found by its SQL name.
+pub(crate) struct Found<'a> {
+    pub(crate) address: TableAddress,
+    pub(crate) version: &'a Version,
+    pub(crate) table: &'a Table,
+}
+
+impl MeshSource {
+    /// Reads, compiles and checks everything. Whatever is wrong in a domain or product takes that out of service;
+    /// whatever is wrong in the global part is an error.
+    pub(crate) fn load(&self, epoch: Epoch, before: Option<&Mesh>) -> Result<Mesh, Error> {
+        let release =
+            meshgate_product::load(&self.directory, self.environment.as_deref(), epoch).map_err(Error::below)?;
+        let (policies, mut findings) = Policies::compile(&release);
+        findings.extend(meshgate_govern::check(&release, &policies));
+        let mut stores = BTreeMap::new();
+        for domain in release.domains().values() {
+            match self.stores_of(domain, before) {
+                Ok(opened) => {
+                    stores.insert(domain.name.clone(), (domain.storage.clone(), opened));
+                }
+                Err(reason) => findings.push(Finding::new(
+                    Severity::Error,
+                    Scope::Domain(domain.name.clone()),
+                    Place::file("mesh.yaml"),
+                    "storage",
+                    reason,
+                )),
+            }
+        }
+        let release = release.with_findings(findings).map_err(Error::below)?;
+        Ok(Mesh { release, policies, stores })
+    }
+
+    fn stores_of(&self, domain: &Domain, before: Option<&Mesh>) -> Result<Arc<DomainStores>, String> {
+        // Unchanged grants keep their stores, and so everything that is open through them.
+        if let Some((grants, stores)) = before.and_then(|mesh| mesh.stores.get(&domain.name))
+            && grants == &domain.storage
+        {
+            return Ok(stores.clone());
+        }
+        let mut grants = Vec::new();
+        let mut catalogs = Vec::new();
+        for grant in &domain.storage {
+            match grant {
+                StorageGrant::Prefix { url, credentials } => {
+                    let credentials = credentials.as_ref().map(|name| self.named(name)).transpose()?;
+                    grants.push(Grant { prefix_url: url.clone(), credentials });
+                }
+                StorageGrant::Catalog { url, .. } => catalogs.push(url.clone()),
+            }
+        }
+        DomainStores::new(domain.name.as_str(), grants, catalogs, self.stores).map_err(|error| error.to_string())
+    }
+
+    fn named(&self, name: &str) -> Result<Credentials, String> {
+        self.credentials
+            .get(name)
+            .cloned()
+            .ok_or_else(|| format!("the gateway's configuration has no [credentials.{name}]"))
+    }
+}
+
+impl Mesh {
+    /// The table that `schema` and `table` mean in a domain. `schema` is a product, which stands for its highest active
+    /// version, or a product with `_v<major>`.
+    pub(crate) fn find(&self, catalog: &str, schema: &str, table: &str) -> Option<Found<'_>> {
+        let domain = self.release.domains().get(catalog)?;
+        let (product, version) = find_version(domain, schema)?;
+        let table = version.tables.iter().find(|known| known.name == table)?;
+        Some(Found { address: product.address.table(version.major, &table.name), version, table })
+    }
+
+    /// Why nothing of this name can be served, if its domain or product is out of service.
+    pub(crate) fn outage(&self, catalog: &str, schema: &str) -> Option<(Scope, &[String])> {
+        let domain = self.release.domains().get(catalog)?;
+        if let ScopeState::Unavailable(reasons) = &domain.state {
+            return Some((Scope::Domain(domain.name.clone()), reasons));
+        }
+        let product = find_product(domain, schema)?;
+        match &product.state {
+            ScopeState::Serving => None,
+            ScopeState::Unavailable(reasons) => Some((Scope::Product(product.address.clone()), reasons)),
+        }
+    }
+
+    /// Whether the product's documents and rules are in order.
+    pub(crate) fn is_serving(&self, address: &ProductAddress) -> bool {
+        let domain = self.release.domains().get(&address.domain);
+        let product = self.release.product(address);
+        domain.is_some_and(|domain| domain.state == ScopeState::Serving)
+            && product.is_some_and(|product| product.state == ScopeState::Serving)
+    }
+
+    /// What policy says.
+    pub(crate) fn decide(
+        &self,
+        principal: &Principal,
+        address: &TableAddress,
+        request: &RequestContext,
+    ) -> Arc<Decision> {
+        self.policies.decide(principal, &self.release, address, request)
+    }
+
+    /// The stores of a domain.
+    pub(crate) fn stores(&self, domain: &Name) -> Option<&Arc<DomainStores>> {
+        self.stores.get(domain).map(|(_, stores)| stores)
+    }
+
+    /// Every version of every product in service, under the schema name by which it is listed: the product's own name for
+    /// the one that it stands for, a suffixed one for the others.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (&Domain, &Product, &Version, String)> {
+        self.release.domains().values().flat_map(move |domain| {
+            let products = domain.products.values().filter(|product| self.is_serving(&product.address));
+            products.flat_map(move |product| {
+                product.versions.iter().map(move |version| {
+                    let current = product.current().is_some_and(|current| current.major == version.major);
+                    let schema = if current {
+                        product.address.product.to_string()
+                    } else {
+                        format!("{}_v{}", product.address.product, version.major)
+                    };
+                    (domain, product, version, schema)
+                })
+            })
+        })
+    }
+}
+
+fn find_product<'a>(domain: &'a Domain, schema: &str) -> Option<&'a Product> {
+    domain.products.get(schema).or_else(|| {
+        let (product, _) = suffixed(schema)?;
+        domain.products.get(product)
+    })
+}
+
+fn find_version<'a>(domain: &'a Domain, schema: &str) -> Option<(&'a Product, &'a Version)> {
+    if let Some(product) = domain.products.get(schema) {
+        return Some((product, product.current()?));
+    }
+    let (product, major) = suffixed(schema)?;
+    let product = domain.products.get(product)?;
+    Some((product, product.versions.iter().find(|version| version.major == major)?))
+}
+
+fn suffixed(schema: &str) -> Option<(&str, u32)> {
+    let (product, major) = schema.rsplit_once("_v")?;
+    Some((product, major.parse().ok()?))
+}
+
+/// A contract's location in the words of the table crates; `Err` names the kind of server that is not read.
+pub(crate) fn source_of(location: &Location) -> Result<Source, &str> {
+    match location {
+        Location::Delta { url } => Ok(Source::at(Format::Delta, url)),
+        Location::Iceberg { url } => Ok(Source::at(Format::Iceberg, url)),
+        Location::Parquet { url } => Ok(Source::at(Format::Parquet, url)),
+        Location::IcebergCatalog { url, catalog, namespace, warehouse, table } => Ok(Source::in_catalog(
+            Format::Iceberg,
+            CatalogRef {
+                url: url.clone(),
+                catalog: catalog.clone(),
+                namespace: namespace.clone(),
+                warehouse: warehouse.clone(),
+                table: table.clone(),
+            },
+        )),
+        Location::Foreign { kind } => Err(kind),
+    }
+}

@@ -1,0 +1,124 @@
+//! The record of one query, as a typestate: each step consumes the one before and takes that step's own result. A step
+//! that fails closes the record with its reason; a stream that is dropped says that the client went away.
+
+use std::sync::Arc;
+
+use meshgate_engine::Plan;
+use meshgate_ledger::{Client, Denial, End, Intent, Ledger, MaskUse, Outcome, TableUse, Who};
+use meshgate_model::{Clock, Epoch, Failure, Fault, Instant, QueryId};
+
+use crate::{Caller, Error};
+
+/// A statement that somebody asked for.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) id: QueryId,
+    pub(crate) caller: Caller,
+    pub(crate) statement: String,
+    pub(crate) purpose: Option<String>,
+}
+
+/// A statement whose intent is on disk: rows may leave.
+pub(crate) struct Intended {
+    ledger: Arc<Ledger>,
+    clock: Arc<dyn Clock>,
+    id: QueryId,
+    started: Instant,
+}
+
+/// A running query: counts what leaves, and writes the outcome when it ends, however it ends.
+pub(crate) struct Metered {
+    intended: Intended,
+    rows: u64,
+    bytes: u64,
+    end: Option<End>,
+}
+
+impl Asked {
+    /// Passes a step's result on; a failure is recorded with its reason.
+    pub(crate) fn step<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            tracing::info!(query = %self.id, principal = self.caller.name(), %error, "refused");
+            self.ledger.append_lazy(Denial {
+                query: Some(self.id),
+                principal: Some(Who::from(&*self.caller.principal)),
+                client: Client::from(&self.caller.client),
+                statement: Some(self.statement.clone()),
+                fault: error.fault(),
+                reason: error.to_string(),
+            });
+        }
+        result
+    }
+
+    /// Writes the intent and waits until it is on disk. If it cannot be written, the query does not run.
+    pub(crate) async fn intended(self, epoch: Epoch, plan: &Plan) -> Result<Intended, Error> {
+        let tables = plan.touched().iter().map(|lineage| TableUse {
+            table: lineage.table.to_string(),
+            version: lineage.product_version.clone(),
+            snapshot: Some(lineage.snapshot.clone()),
+            policies: lineage.policies.iter().map(ToString::to_string).collect(),
+            filters: if lineage.filtered {
+                lineage.policies.iter().map(ToString::to_string).collect()
+            } else {
+                Vec::new()
+            },
+            masks: lineage
+                .masked
+                .iter()
+                .map(|(column, mask)| MaskUse { column: column.clone(), mask: mask.clone() })
+                .collect(),
+        });
+        let intent = Intent {
+            query: self.id,
+            principal: Who::from(&*self.caller.principal),
+            client: Client::from(&self.caller.client),
+            statement: self.statement,
+            purpose: self.purpose,
+            epoch,
+            tables: tables.collect(),
+        };
+        let started = self.clock.now();
+        self.ledger.append(intent).await.map_err(Error::below)?;
+        Ok(Intended { ledger: self.ledger, clock: self.clock, id: self.id, started })
+    }
+}
+
+impl Intended {
+    /// The query starts.
+    pub(crate) fn metered(self) -> Metered {
+        Metered { intended: self, rows: 0, bytes: 0, end: None }
+    }
+
+    /// The query did not start.
+    pub(crate) fn failed(self, fault: Fault) {
+        self.metered().finish(End::Failed { fault });
+    }
+}
+
+impl Metered {
+    /// Counts a batch that leaves.
+    pub(crate) fn count(&mut self, rows: usize, bytes: usize) {
+        self.rows += rows as u64;
+        self.bytes += bytes as u64;
+    }
+
+    /// The end, once it is known.
+    pub(crate) fn finish(&mut self, end: End) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(end);
+        let Intended { ledger, clock, id, started } = &self.intended;
+        let duration_ms = clock.now().millis().saturating_sub(started.millis()).max(0).unsigned_abs();
+        ledger.append_lazy(Outcome { query: *id, rows: self.rows, bytes: self.bytes, duration_ms, end });
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.finish(End::Cancelled);
+    }
+}

@@ -1,0 +1,90 @@
+//! Queries that run now, so that a lost right ends them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use meshgate_model::{QueryId, TableAddress};
+use meshgate_policy::Decision;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::Caller;
+use crate::caller::{View, same_rights};
+use crate::mesh::Mesh;
+
+/// All running queries.
+#[derive(Default)]
+pub(crate) struct Running {
+    queries: Arc<Mutex<HashMap<QueryId, Vec<Entry>>>>,
+}
+
+/// What a running query's rights rest on.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) caller: Caller,
+    pub(crate) view: View,
+    pub(crate) rights: Vec<(TableAddress, Arc<Decision>)>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) revoked: Arc<AtomicBool>,
+}
+
+/// One running query; dropping it takes it off the list.
+pub(crate) struct Registered {
+    id: QueryId,
+    queries: Arc<Mutex<HashMap<QueryId, Vec<Entry>>>>,
+    pub(crate) revoked: Arc<AtomicBool>,
+}
+
+impl Running {
+    pub(crate) fn register(&self, id: QueryId, entry: Entry) -> Registered {
+        let revoked = entry.revoked.clone();
+        self.queries.lock().entry(id).or_default().push(entry);
+        Registered { id, queries: self.queries.clone(), revoked }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queries.lock().values().map(Vec::len).sum()
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.queries.lock().values().flatten().cloned().collect()
+    }
+
+    /// Ends every query whose principal has other rights under the new mesh.
+    pub(crate) fn recheck(&self, mesh: &Arc<Mesh>) {
+        for entry in self.entries() {
+            let now = View { mesh: mesh.clone(), ..entry.view.clone() };
+            let unchanged = |(address, before): &(TableAddress, Arc<Decision>)| {
+                mesh.is_serving(&address.product) && same_rights(before, &now.decide(address))
+            };
+            if !entry.rights.iter().all(unchanged) {
+                entry.revoke();
+            }
+        }
+    }
+
+    pub(crate) fn stop_all(&self) {
+        self.entries().iter().for_each(|entry| entry.stop.cancel());
+    }
+}
+
+impl Entry {
+    /// Ends the query as one whose principal lost the right.
+    pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::SeqCst);
+        self.stop.cancel();
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut queries = self.queries.lock();
+        if let Some(entries) = queries.get_mut(&self.id) {
+            entries.retain(|entry| !Arc::ptr_eq(&entry.revoked, &self.revoked));
+            if entries.is_empty() {
+                queries.remove(&self.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a contract promises, as Arrow types.
+//!
+//! ODCS `physicalType` is free text; SQL's usual words are understood. Without one, the widest usual type of the
+//! `logicalType` stands for it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use meshgate_product::{Column, LogicalType, Table};
+
+/// The contract's columns with the types it promises; nothing is opened for it.
+pub fn promised_schema(table: &Table) -> SchemaRef {
+    Arc::new(Schema::new(table.columns.iter().map(promised_field).collect::<Vec<_>>()))
+}
+
+pub(crate) fn promised_field(column: &Column) -> Field {
+    Field::new(&column.name, promised_type(column), true)
+}
+
+/// The type a column promises.
+pub(crate) fn promised_type(column: &Column) -> DataType {
+    if let Some(item) = &column.items {
+        return DataType::List(Arc::new(Field::new("item", promised_type(item), true)));
+    }
+    if !column.fields.is_empty() {
+        return DataType::Struct(column.fields.iter().map(promised_field).collect::<Fields>());
+    }
+    let written = column.physical_type.as_deref().and_then(sql_type);
+    let implied = column.logical_type.map(logical_default);
+    match (written, implied) {
+        (Some(written), _) => written,
+        (None, Some(implied)) => implied,
+        (None, None) => DataType::Utf8View,
+    }
+}
+
+fn logical_default(logical: LogicalType) -> DataType {
+    match logical {
+        LogicalType::String => DataType::Utf8View,
+        LogicalType::Date => DataType::Date32,
+        LogicalType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        LogicalType::Time => DataType::Time64(TimeUnit::Microsecond),
+        LogicalType::Number => DataType::Float64,
+        LogicalType::Integer => DataType::Int64,
+        LogicalType::Boolean => DataType::Boolean,
+        LogicalType::Object => DataType::Struct(Fields::empty()),
+        LogicalType::Array => DataType::List(Arc::new(Field::new("item", DataType::Utf8View, true))),
+        LogicalType::Vector => DataType::List(Arc::new(Field::new("item", DataType::Float32, true))),
+        LogicalType::Map => {
+            let entry =
+                vec![Field::new("key", DataType::Utf8View, false), Field::new("value", DataType::Utf8View, true)];
+            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry.into()), false)), false)
+        }
+    }
+}
+
+/// SQL's words for scalar types, with parameters where the type has them.
+pub(crate) fn sql_type(text: &str) -> Option<DataType> {
+    let text = text.trim().to_ascii_lowercase();
+    let (word, arguments) = match text.split_once('(') {
+        Some((word, rest)) => (word.trim(), rest.split_once(')')?.0),
+        None => (text.as_str(), ""),
+    };
+    let suffix = text.split_once(')').map_or("", |(_, suffix)| suffix.trim());
+    Some(match word {
+        "boolean" | "bool" => DataType::Boolean,
+        "tinyint" | "byte" | "int8" => DataType::Int8,
+        "smallint" | "short" | "int16" | "int2" => DataType::Int16,
+        "int" | "integer" | "int32" | "int4" => DataType::Int32,
+        "bigint" | "long" | "int64" => DataType::Int64,
+        "real" | "float" | "float4" | "float32" => DataType::Float32,
+        "double" | "double precision" | "float8" | "float64" => DataType::Float64,
+        "decimal" | "numeric" | "number" | "dec" => {
+            let mut numbers = arguments.split(',').map(str::trim).filter(|text| !text.is_empty());
+            let precision: u8 = numbers.next().map_or(Some(38), |text| text.parse().ok())?;
+            let scale: i8 = numbers.next().map_or(Some(0), |text| text.parse().ok())?;
+            match precision {
+                1..=38 => DataType::Decimal128(precision, scale),
+                39..=76 => DataType::Decimal256(precision, scale),
+                _ => return None,
+            }
+        }
+        "string" | "varchar" | "char" | "text" | "character varying" | "character" | "nvarchar" | "nchar" | "clob"
+        | "utf8" => DataType::Utf8View,
+        "binary" | "varbinary" | "bytes" | "blob" | "bytea" => DataType::BinaryView,
+        "date" | "date32" => DataType::Date32,
+        "time" => DataType::Time64(TimeUnit::Microsecond),
+        "timestamp" | "timestamp_ntz" | "timestampntz" | "datetime" | "timestamp without time zone"
+            if suffix != "with time zone" =>
+        {
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        }
+        "timestamp" | "timestamptz" | "timestamp_tz" | "timestamp_ltz" | "timestamp with time zone" => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, TimeUnit};
+
+    use super::sql_type;
+
+    #[test]
+    fn reads_the_usual_words() {
+        for (text, expected) in [
+            ("BIGINT", Some(DataType::Int64)),
+            ("decimal(15, 2)", Some(DataType::Decimal128(15, 2))),
+            ("NUMERIC(50,10)", Some(DataType::Decimal256(50, 10))),
+            ("varchar(10)", Some(DataType::Utf8View)),
+            ("timestamp(6) with time zone", Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))),
+            ("timestamp", Some(DataType::Timestamp(TimeUnit::Microsecond, None))),
+            ("decimal(x)", None),
+            ("geometry", None),
+        ] {
+            assert_eq!(sql_type(text), expected, "{text}");
+        }
+    }
+}

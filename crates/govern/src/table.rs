@@ -1,0 +1,181 @@
+//! The governed table: what a plan may reach.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::Result;
+use datafusion::logical_expr::utils::split_conjunction_owned;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
+use meshgate_model::TableAddress;
+use meshgate_policy::PolicyRef;
+use meshgate_table::Snapshot;
+
+use crate::leakproof::is_leakproof;
+use crate::operator::{GovernedExec, Hides};
+
+/// A table as one principal may see it. Made by [`crate::Governor::govern`], or by [`GovernedTable::listing`] of rows
+/// that the gateway itself made for the principal.
+#[derive(Debug)]
+pub struct GovernedTable {
+    pub(crate) schema: SchemaRef,
+    pub(crate) body: Body,
+    pub(crate) lineage: Option<Lineage>,
+}
+
+/// Where a governed table's rows come from and what decided about them: for the audit trail and the result's metadata.
+#[derive(Debug, Clone)]
+pub struct Lineage {
+    /// The table.
+    pub table: TableAddress,
+    /// The product's version as written in its document.
+    pub product_version: String,
+    /// The snapshot that is read.
+    pub snapshot: String,
+    /// The policies that decided about the table and its columns, sorted.
+    pub policies: Vec<PolicyRef>,
+    /// Whether a row filter is in force.
+    pub filtered: bool,
+    /// The masked columns with their masks' names.
+    pub masked: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    Stored(Stored),
+    Listed(RecordBatch),
+}
+
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// The policy filter over the stored columns.
+    pub(crate) filter: Option<Expr>,
+    /// How each column of the schema is made of stored columns.
+    pub(crate) columns: Vec<Expr>,
+}
+
+impl GovernedTable {
+    /// Rows that were made for one principal and hold only what it may see.
+    pub fn listing(rows: RecordBatch) -> Self {
+        Self { schema: rows.schema(), body: Body::Listed(rows), lineage: None }
+    }
+
+    /// Where the rows come from; `None` for a listing.
+    pub fn lineage(&self) -> Option<&Lineage> {
+        self.lineage.as_ref()
+    }
+}
+
+impl Stored {
+    /// The stored column that serves a governed column unchanged.
+    fn plain(&self, schema: &SchemaRef, name: &str) -> Option<&Column> {
+        match &self.columns[schema.index_of(name).ok()?] {
+            Expr::Column(column) => Some(column),
+            _ => None,
+        }
+    }
+
+    async fn scan(
+        &self,
+        schema: &SchemaRef,
+        session: &dyn Session,
+        projection: &[usize],
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let stored = self.snapshot.schema();
+        let outputs = projection.iter().map(|index| &self.columns[*index]).collect::<Vec<_>>();
+        let mut needed = Vec::new();
+        for expr in outputs.iter().copied().chain(&self.filter) {
+            for column in expr.column_refs() {
+                let index = stored.index_of(&column.name)?;
+                if !needed.contains(&index) {
+                    needed.push(index);
+                }
+            }
+        }
+        needed.sort_unstable();
+        let mut pruning = self.filter.clone().map(split_conjunction_owned).unwrap_or_default();
+        for filter in filters {
+            pruning.push(self.below(schema, filter.clone())?);
+        }
+        let mut plan = self.snapshot.scan(session, &needed, &pruning).await?;
+        let scanned = DFSchema::try_from(plan.schema().as_ref().clone())?;
+        if let Some(filter) = &self.filter {
+            let predicate = session.create_physical_expr(filter.clone(), &scanned)?;
+            plan = Arc::new(FilterExec::try_new(predicate, plan)?);
+        }
+        let exprs = outputs
+            .iter()
+            .map(|expr| session.create_physical_expr((*expr).clone(), &scanned))
+            .collect::<Result<Vec<_>>>()?;
+        let hides = Hides {
+            rows: self.filter.is_some() || self.snapshot.exact_rows().is_none(),
+            values: outputs.iter().any(|expr| !matches!(expr, Expr::Column(_))),
+        };
+        Ok(Arc::new(GovernedExec::new(plan, exprs, Arc::new(schema.project(projection)?), hides)))
+    }
+
+    /// A leakproof filter over governed columns as one over stored columns.
+    fn below(&self, schema: &SchemaRef, filter: Expr) -> Result<Expr> {
+        let rewritten = filter.transform(|expr| {
+            let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+            Ok(match self.plain(schema, &column.name) {
+                Some(stored) => Transformed::yes(Expr::Column(stored.clone())),
+                None => Transformed::no(expr),
+            })
+        })?;
+        Ok(rewritten.data)
+    }
+}
+
+#[async_trait]
+impl TableProvider for GovernedTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let verdict = |filter: &&Expr| match &self.body {
+            Body::Stored(stored) if is_leakproof(filter, &|name| stored.plain(&self.schema, name).is_some()) => {
+                TableProviderFilterPushDown::Inexact
+            }
+            _ => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(verdict).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match &self.body {
+            Body::Listed(rows) => {
+                let rows = vec![vec![rows.clone()]];
+                Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
+            }
+            Body::Stored(stored) => {
+                let all = (0..self.schema.fields().len()).collect();
+                // SECURITY: filters that are not leakproof never arrive here (see `supports_filters_pushdown`), and are
+                // dropped if they do: they stay above in any case.
+                let plain = |name: &str| stored.plain(&self.schema, name).is_some();
+                let safe = filters.iter().filter(|filter| is_leakproof(filter, &plain)).cloned().collect::<Vec<_>>();
+                stored.scan(&self.schema, session, projection.unwrap_or(&all), &safe).await
+            }
+        }
+    }
+}
