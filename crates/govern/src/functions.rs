@@ -18,7 +18,8 @@ mod text_concat;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
@@ -61,11 +62,16 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
 
 /// Whether queries may call a function of this name or alias, of whatever kind.
 pub fn is_allowed(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let is = |own: &str, aliases: &[String]| own == name || aliases.contains(&name);
-    scalar_functions().iter().any(|function| is(function.name(), function.aliases()))
-        || aggregate_functions().iter().any(|function| is(function.name(), function.aliases()))
-        || window_functions().iter().any(|function| is(function.name(), function.aliases()))
+    static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let named = |own: &str, aliases: &[String]| {
+            std::iter::once(own.to_owned()).chain(aliases.iter().cloned()).collect::<Vec<_>>()
+        };
+        let scalar = scalar_functions().into_iter().flat_map(|f| named(f.name(), f.aliases()));
+        let aggregate = aggregate_functions().into_iter().flat_map(|f| named(f.name(), f.aliases()));
+        let window = window_functions().into_iter().flat_map(|f| named(f.name(), f.aliases()));
+        scalar.chain(aggregate).chain(window).collect()
+    });
+    NAMES.contains(&name.to_lowercase())
 }
 
 /// Why a function of DataFusion is not on the list, for those that were left out on purpose.

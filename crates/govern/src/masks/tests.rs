@@ -214,7 +214,7 @@ fn null_and_fixed_value_on_every_type() {
         (DataType::Timestamp(TimeUnit::Millisecond, None), "9999-12-31T00:00:00"),
         (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "9999-12-31T00:00:00Z"),
         (DataType::Timestamp(TimeUnit::Nanosecond, None), "2261-12-31T00:00:00"),
-        (DataType::Duration(TimeUnit::Second), "PT0S"),
+        (DataType::Duration(TimeUnit::Second), "P0D"),
         (DataType::Interval(IntervalUnit::MonthDayNano), ""),
         (DataType::Utf8, "XXXXXXXX"),
         (DataType::LargeUtf8, "XXXXXXXX"),
