@@ -24,6 +24,9 @@ const NESTING_MAX: usize = 50;
 /// How deep expressions may be nested, and how long chains of operators other than AND and OR may be.
 const DEPTH_MAX: usize = 60;
 
+/// A line and a column in a text, both from 1.
+pub(crate) type Position = (u64, u64);
+
 /// What is known where an expression is read.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
@@ -38,7 +41,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Parsed {
     pub(crate) expr: Expr,
     /// Columns of the policy's own table, with line and column in the text.
-    pub(crate) columns: Vec<(Vec<String>, Option<(u64, u64)>)>,
+    pub(crate) columns: Vec<(Vec<String>, Option<Position>)>,
 }
 
 /// Why a text is no expression for a policy.
@@ -48,7 +51,7 @@ pub(crate) struct SqlError {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     /// Line and column in the text, from 1.
-    pub(crate) position: Option<(u64, u64)>,
+    pub(crate) position: Option<Position>,
 }
 
 impl SqlError {
@@ -109,7 +112,7 @@ pub(crate) fn parse<'a>(text: &'a str, surroundings: Surroundings<'a>) -> Result
 struct Reader<'a> {
     surroundings: Surroundings<'a>,
     text: &'a str,
-    columns: Vec<(Vec<String>, Option<(u64, u64)>)>,
+    columns: Vec<(Vec<String>, Option<Position>)>,
     /// The entitlement table whose filter is being read; none in the policy's own expression.
     table: Option<entitlement::Source<'a>>,
     depth: usize,
@@ -231,6 +234,6 @@ fn start(mut read: &ast::Expr) -> Location {
     }
 }
 
-fn position(location: Location) -> Option<(u64, u64)> {
+fn position(location: Location) -> Option<Position> {
     (location.line > 0).then_some((location.line, location.column))
 }

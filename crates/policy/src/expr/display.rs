@@ -5,97 +5,13 @@ use std::fmt::{self, Display, Formatter};
 use super::{BinaryOp, Entitlement, Expr, Literal, Parameter};
 
 /// Words that mean something of their own in an expression.
-const RESERVED: &[&str] = &[
-    "all",
-    "and",
-    "any",
-    "array",
-    "as",
-    "at",
-    "between",
-    "binary",
-    "case",
-    "cast",
-    "ceil",
-    "collate",
-    "convert",
-    "current_catalog",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "date",
-    "datetime",
-    "distinct",
-    "div",
-    "else",
-    "end",
-    "escape",
-    "except",
-    "exists",
-    "extract",
-    "false",
-    "floor",
-    "for",
-    "from",
-    "full",
-    "group",
-    "having",
-    "ilike",
-    "in",
-    "inner",
-    "intersect",
-    "interval",
-    "is",
-    "join",
-    "lambda",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "map",
-    "match",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "operator",
-    "or",
-    "order",
-    "outer",
-    "overlaps",
-    "overlay",
-    "position",
-    "prior",
-    "regexp",
-    "right",
-    "rlike",
-    "safe_cast",
-    "select",
-    "session_user",
-    "similar",
-    "some",
-    "struct",
-    "substr",
-    "substring",
-    "table",
-    "then",
-    "time",
-    "timestamp",
-    "trim",
-    "true",
-    "try_cast",
-    "try_convert",
-    "union",
-    "unknown",
-    "user",
-    "using",
-    "when",
-    "where",
-    "with",
-    "xor",
-];
+const RESERVED: &str = "all and any array as at between binary case cast ceil collate convert current_catalog current_date \
+    current_time current_timestamp current_user date datetime distinct div else end escape except exists \
+    extract false floor for from full group having ilike in inner intersect interval is join lambda left \
+    like limit localtime localtimestamp map match not null offset on operator or order outer overlaps \
+    overlay position prior regexp right rlike safe_cast select session_user similar some struct substr \
+    substring table then time timestamp trim true try_cast try_convert union unknown user using when \
+    where with xor";
 
 /// How tightly an expression holds together; a part that binds looser than its place needs parentheses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -282,7 +198,7 @@ impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let plain = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
         let word = self.0.starts_with(|c: char| plain(c) && !c.is_ascii_digit()) && self.0.chars().all(plain);
-        if word && !RESERVED.contains(&self.0) {
+        if word && RESERVED.split(' ').all(|reserved| reserved != self.0) {
             f.write_str(self.0)
         } else {
             write!(f, "\"{}\"", self.0.replace('"', "\"\""))

@@ -5,7 +5,7 @@ use meshgate_model::{Finding, Place, Severity};
 
 use super::{ColumnUse, Covers, MaskNote, Reading, RowsNote};
 use crate::source::{Annotation, Statement};
-use crate::sql::{self, Parsed, SqlError, Surroundings};
+use crate::sql::{self, Parsed, Position, SqlError, Surroundings};
 use crate::{Mask, shape, suggest};
 
 /// The annotations there are.
@@ -32,8 +32,8 @@ pub(super) fn read(
         let written = statement.annotations.iter().find(|written| written.name == name).unwrap_or(&unplaced);
         let note = Note { reading, written, value, covers, forbids: policy.effect() == Effect::Forbid };
         match name {
-            "rows" => notes.rows = note.rows().map_err(|finding| findings.push(finding)).ok(),
-            "mask" => notes.mask = note.mask().map_err(|finding| findings.push(finding)).ok(),
+            "rows" => notes.rows = note.rows().map_err(|finding| findings.push(*finding)).ok(),
+            "mask" => notes.mask = note.mask().map_err(|finding| findings.push(*finding)).ok(),
             _ if KNOWN.contains(&name) => {}
             _ => {
                 let finding =
@@ -86,23 +86,23 @@ struct Note<'a> {
 }
 
 impl Note<'_> {
-    fn rows(&self) -> Result<RowsNote, Finding> {
+    fn rows(&self) -> Result<RowsNote, Box<Finding>> {
         if !self.covers.query {
             let message = "`@rows` says nothing here: the policy does not cover the action `query`";
-            return Err(self.reading.error(self.place(), "misplaced-annotation", message));
+            return Err(Box::new(self.reading.error(self.place(), "misplaced-annotation", message)));
         }
         let parsed = self.sql(self.value, 0, false, "row-filter")?;
         if let Some(why) = shape::not_boolean(&parsed.expr, &|_| false) {
             let message = format!("a row filter is true or false of a row, but {why}");
-            return Err(self.reading.error(self.value_place(None), "row-filter", message));
+            return Err(Box::new(self.reading.error(self.value_place(None), "row-filter", message)));
         }
         Ok(RowsNote { columns: self.columns(&parsed, 0), expr: parsed.expr, place: self.value_place(None) })
     }
 
-    fn mask(&self) -> Result<MaskNote, Finding> {
+    fn mask(&self) -> Result<MaskNote, Box<Finding>> {
         if !self.forbids || !self.covers.read {
             let message = "`@mask` belongs on a `forbid` that covers the action `read`";
-            return Err(self.reading.error(self.place(), "misplaced-annotation", message));
+            return Err(Box::new(self.reading.error(self.place(), "misplaced-annotation", message)));
         }
         let place = self.value_place(None);
         if let Some(text) = self.value.strip_prefix("sql:") {
@@ -117,16 +117,16 @@ impl Note<'_> {
                 let hint = suggest::hint(self.value, Mask::names()).unwrap_or_else(|| {
                     format!("one of {}, or sql:<expression>", Mask::names().collect::<Vec<_>>().join(", "))
                 });
-                Err(finding.hint(hint))
+                Err(Box::new(finding.hint(hint)))
             }
         }
     }
 
-    fn sql(&self, text: &str, skipped: u64, masked_value: bool, code: &'static str) -> Result<Parsed, Finding> {
+    fn sql(&self, text: &str, skipped: u64, masked_value: bool, code: &'static str) -> Result<Parsed, Box<Finding>> {
         let Reading { attributes, release, .. } = self.reading;
         sql::parse(text, Surroundings { attributes, release, masked_value }).map_err(|error| {
             let SqlError { message, hint, position } = error;
-            hinted(self.reading.error(self.value_place(shifted(position, skipped)), code, message), hint)
+            Box::new(hinted(self.reading.error(self.value_place(shifted(position, skipped)), code, message), hint))
         })
     }
 
@@ -143,13 +143,13 @@ impl Note<'_> {
         self.reading.document.place(self.written.offset)
     }
 
-    fn value_place(&self, position: Option<(u64, u64)>) -> Place {
+    fn value_place(&self, position: Option<Position>) -> Place {
         self.reading.document.place_in_value(self.written, position)
     }
 }
 
 /// A position in the text after a prefix, as a position in the whole value.
-fn shifted(position: Option<(u64, u64)>, skipped: u64) -> Option<(u64, u64)> {
+fn shifted(position: Option<Position>, skipped: u64) -> Option<Position> {
     position.map(|(line, column)| if line == 1 { (line, column + skipped) } else { (line, column) })
 }
 

@@ -49,7 +49,7 @@ pub(super) fn validate(reading: Reading<'_>, statement: &Statement<'_>, policy: 
         match warning {
             // A consequence of what is wrong.
             ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) if wrong => {}
-            ValidationWarning::ImpossiblePolicy(_) => drop(dead.get_or_insert("it asks for what can never be")),
+            ValidationWarning::ImpossiblePolicy(_) => dead = dead.or(Some("it asks for what can never be")),
             ValidationWarning::InvalidActionApplication(_) => {
                 dead = Some("none of its actions is about its principals and resources");
             }

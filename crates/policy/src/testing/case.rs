@@ -82,7 +82,9 @@ impl Reading<'_> {
                 continue;
             };
             match kind.read(name, &value.texts().unwrap_or_default()) {
-                Ok(value) => drop(attributes.insert(name.clone(), value)),
+                Ok(value) => {
+                    attributes.insert(name.clone(), value);
+                }
                 Err(error) => self.problems.push(error.to_string()),
             }
         }

@@ -190,7 +190,7 @@ fn long_and_deep_texts_are_refused() {
     assert!(
         error(format!("a IN (SELECT {} FROM hr.people.grants)", vec!["a"; 900].join("+"))).contains("has the form")
     );
-    assert_eq!(error("NOT ".repeat(900) + "a"), "the expression is nested too deeply");
+    assert!(error("NOT ".repeat(900) + "a").contains("one expression is expected"));
     assert!(error(format!("a = '{}'", "x".repeat(20_000))).contains("longer than"));
 }
 
