@@ -1,0 +1,201 @@
+//! The live files of a snapshot, from its manifests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::common::ScalarValue;
+use futures::{StreamExt, TryStreamExt};
+use iceberg::spec::{
+    DataContentType, DataFile as IcebergFile, DataFileFormat, Datum, Literal, Manifest, ManifestContentType,
+    ManifestEntryRef, ManifestFile, ManifestList, SnapshotRef, TableMetadata, Transform,
+};
+use meshgate_table::{ColumnStats, DataFile, DomainStores, Error, FileList, FileSet};
+use object_store::ObjectStoreExt;
+
+use crate::values::scalar;
+
+/// How many manifests are read at the same time.
+const MANIFESTS_AT_ONCE: usize = 16;
+
+/// Lists the files of one snapshot.
+#[derive(Debug)]
+pub(crate) struct IcebergFiles {
+    pub(crate) metadata: Arc<TableMetadata>,
+    pub(crate) snapshot: Option<SnapshotRef>,
+    pub(crate) schema: iceberg::spec::SchemaRef,
+    pub(crate) arrow: SchemaRef,
+    pub(crate) stores: Arc<DomainStores>,
+}
+
+/// A live data file and the columns whose value its partition tells.
+struct Live {
+    entry: ManifestEntryRef,
+    identity: Arc<HashMap<i32, usize>>,
+}
+
+#[async_trait]
+impl FileList for IcebergFiles {
+    async fn load(&self) -> Result<FileSet, Error> {
+        let live = match &self.snapshot {
+            Some(snapshot) => self.live_files(snapshot).await?,
+            None => Vec::new(),
+        };
+        let files = live.iter().map(|file| {
+            let data = file.entry.data_file();
+            let located = self.stores.locate_literal(data.file_path())?;
+            Ok(DataFile::new(&located, data.file_size_in_bytes(), Some(data.record_count())))
+        });
+        let files = files.collect::<Result<Vec<_>, Error>>()?;
+        let mut constants = Vec::new();
+        let mut stats = Vec::new();
+        for (index, (field, arrow)) in self.schema.as_struct().fields().iter().zip(self.arrow.fields()).enumerate() {
+            stats.push(None);
+            let data_type = arrow.data_type();
+            if data_type.is_nested() {
+                continue;
+            }
+            let told = live.iter().filter(|file| file.identity.contains_key(&field.id)).count();
+            let of_partition = |file: &Live| -> Result<Option<ScalarValue>, Error> {
+                let Some(position) = file.identity.get(&field.id) else { return Ok(None) };
+                partition_value(file.entry.data_file(), *position, data_type).map(Some)
+            };
+            if told == live.len() && told > 0 {
+                let values = live.iter().map(|file| of_partition(file)?.ok_or_else(|| broken("a partition value")));
+                constants.push((index, column(values.collect::<Result<_, Error>>()?, data_type)?));
+                continue;
+            }
+            let partitions = live.iter().map(of_partition).collect::<Result<Vec<_>, Error>>()?;
+            stats[index] = Some(column_stats(&live, &partitions, field.id, data_type)?);
+        }
+        FileSet::new(&self.arrow, files, constants, stats)
+    }
+}
+
+impl IcebergFiles {
+    async fn live_files(&self, snapshot: &SnapshotRef) -> Result<Vec<Live>, Error> {
+        let bytes = self.read(snapshot.manifest_list()).await?;
+        let list = ManifestList::parse_with_version(&bytes, self.metadata.format_version())
+            .map_err(|error| Error::format("reading an Iceberg manifest list", error))?;
+        let live = |manifest: &&ManifestFile| manifest.has_added_files() || manifest.has_existing_files();
+        let manifests: Vec<ManifestFile> = list.entries().iter().filter(live).cloned().collect();
+        let read = futures::stream::iter(manifests).map(|manifest| async move { self.manifest(&manifest).await });
+        let files: Vec<Vec<Live>> = read.buffered(MANIFESTS_AT_ONCE).try_collect().await?;
+        Ok(files.into_iter().flatten().collect())
+    }
+
+    async fn manifest(&self, file: &ManifestFile) -> Result<Vec<Live>, Error> {
+        if file.key_metadata.is_some() {
+            return Err(Error::unsupported("encryption"));
+        }
+        let bytes = self.read(&file.manifest_path).await?;
+        let manifest =
+            Manifest::parse_avro(&bytes).map_err(|error| Error::format("reading an Iceberg manifest", error))?;
+        let (entries, _) = manifest.into_parts();
+        let live: Vec<_> = entries.into_iter().filter(|entry| entry.is_alive()).collect();
+        live.iter().try_for_each(|entry| refuse(file.content, entry.data_file()))?;
+        let identity = Arc::new(self.identity_columns(file.partition_spec_id)?);
+        Ok(live.into_iter().map(|entry| Live { entry, identity: identity.clone() }).collect())
+    }
+
+    /// Columns that a spec partitions by as they are, with their position in partition values.
+    fn identity_columns(&self, spec: i32) -> Result<HashMap<i32, usize>, Error> {
+        let spec = self.metadata.partition_spec_by_id(spec).ok_or_else(|| broken("an unknown partition spec"))?;
+        let fields = spec.fields().iter().enumerate();
+        let identity = fields.filter(|(_, field)| field.transform == Transform::Identity);
+        Ok(identity.map(|(position, field)| (field.source_id, position)).collect())
+    }
+
+    async fn read(&self, path: &str) -> Result<Bytes, Error> {
+        let located = self.stores.locate_literal(path)?;
+        Ok(located.store.get(&located.path).await?.bytes().await?)
+    }
+}
+
+/// Fails closed on whatever would make more or other rows visible than the table has.
+fn refuse(content: ManifestContentType, file: &IcebergFile) -> Result<(), Error> {
+    match file.content_type() {
+        DataContentType::EqualityDeletes => return Err(Error::unsupported("equality deletes")),
+        DataContentType::PositionDeletes if file.file_format() == DataFileFormat::Puffin => {
+            return Err(Error::unsupported("deletion vectors"));
+        }
+        DataContentType::PositionDeletes => return Err(Error::unsupported("positional deletes")),
+        DataContentType::Data if content == ManifestContentType::Deletes => {
+            return Err(Error::unsupported("deletes of an unknown kind"));
+        }
+        DataContentType::Data => {}
+    }
+    match file.file_format() {
+        DataFileFormat::Parquet if file.key_metadata().is_some() => Err(Error::unsupported("encryption")),
+        DataFileFormat::Parquet => Ok(()),
+        other => Err(Error::unsupported(format!("{other} data files"))),
+    }
+}
+
+type DataType = arrow::datatypes::DataType;
+
+fn partition_value(file: &IcebergFile, position: usize, data_type: &DataType) -> Result<ScalarValue, Error> {
+    match &file.partition().fields().get(position) {
+        Some(Some(Literal::Primitive(value))) => {
+            scalar(value, data_type).ok_or_else(|| broken("a partition value of another type"))
+        }
+        Some(None) => Ok(ScalarValue::try_from(data_type)?),
+        _ => Err(broken("a file without partition values")),
+    }
+}
+
+fn column_stats(
+    live: &[Live],
+    partitions: &[Option<ScalarValue>],
+    id: i32,
+    data_type: &DataType,
+) -> Result<ColumnStats, Error> {
+    let unknown = ScalarValue::try_from(data_type)?;
+    let bound = |file: &IcebergFile, bounds: &HashMap<i32, Datum>| {
+        // NaN is greater than every bound, and bounds do not tell of it.
+        let floats = data_type.is_floating() && file.nan_value_counts().get(&id).is_none_or(|count| *count > 0);
+        if floats {
+            return unknown.clone();
+        }
+        bounds.get(&id).and_then(|bound| scalar(bound.literal(), data_type)).unwrap_or_else(|| unknown.clone())
+    };
+    let mut min = Vec::with_capacity(live.len());
+    let mut max = Vec::with_capacity(live.len());
+    let mut nulls = Vec::with_capacity(live.len());
+    for (file, partition) in live.iter().zip(partitions) {
+        let data = file.entry.data_file();
+        match partition {
+            Some(value) => {
+                min.push(value.clone());
+                max.push(value.clone());
+                nulls.push(Some(if value.is_null() { data.record_count() } else { 0 }));
+            }
+            None => {
+                min.push(bound(data, data.lower_bounds()));
+                max.push(bound(data, data.upper_bounds()));
+                nulls.push(data.null_value_counts().get(&id).copied());
+            }
+        }
+    }
+    let constant: BooleanArray = partitions.iter().map(|value| Some(value.is_some())).collect();
+    Ok(ColumnStats {
+        min: column(min, data_type)?,
+        max: column(max, data_type)?,
+        nulls: UInt64Array::from(nulls),
+        constant: Some(constant),
+    })
+}
+
+fn column(values: Vec<ScalarValue>, data_type: &DataType) -> Result<ArrayRef, Error> {
+    if values.is_empty() {
+        return Ok(arrow::array::new_empty_array(data_type));
+    }
+    Ok(ScalarValue::iter_to_array(values)?)
+}
+
+fn broken(what: &str) -> Error {
+    Error::malformed(format!("Iceberg manifest: {what}"))
+}

@@ -1,0 +1,33 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use meshgate_table::TableFormat;
+use meshgate_table::conformance::{self, Failed, Fixture};
+
+use crate::{IcebergFormat, write};
+
+struct Iceberg;
+
+#[async_trait]
+impl Fixture for Iceberg {
+    fn format(&self) -> Arc<dyn TableFormat> {
+        Arc::new(IcebergFormat)
+    }
+
+    async fn append(&self, directory: &Path, batch: RecordBatch, partition_by: &[&str]) -> Result<(), Failed> {
+        write(directory, [batch], partition_by).await?;
+        Ok(())
+    }
+
+    fn evolves(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    let root = tempfile::tempdir().unwrap();
+    conformance::run(&Iceberg, root.path()).await.unwrap();
+}
