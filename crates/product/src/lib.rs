@@ -14,7 +14,7 @@
 //!
 //! A release cannot be made outside of this crate:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0451
 //! let release = meshgate_product::Release {
 //!     epoch: meshgate_model::Epoch(1),
 //!     mesh: todo!(),

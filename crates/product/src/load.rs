@@ -33,6 +33,7 @@ pub fn load(directory: &Path, environment: Option<&str>, epoch: Epoch) -> Result
         Some(file) => domains(&mut reader, file, &directory, environment),
         None => BTreeMap::new(),
     };
+    check_ids(&mut reader, &domains);
     let file = file.unwrap_or_default();
     let findings = reader.findings;
     let mesh = Mesh { name: file.name, directory, attributes: file.attributes, purposes: file.purposes, policies };
@@ -88,7 +89,15 @@ fn order(findings: &mut Vec<Finding>) {
 }
 
 fn read_mesh(reader: &mut Reader<'_>, directory: &Path) -> Option<MeshFile> {
-    let (node, mut notes) = reader.document(Path::new("mesh.yaml"), &Scope::Mesh, Severity::Error);
+    let name = Path::new("mesh.yaml");
+    if !directory.join(name).exists() {
+        let what = if directory.is_dir() { "the directory has no mesh.yaml" } else { "there is no such directory" };
+        reader
+            .say(Severity::Error, &Scope::Mesh, name, "missing-document", format!("{what}: {}", directory.display()))
+            .hint("name a directory with a mesh.yaml, or write one: `name:` and `domains:` are what it needs");
+        return None;
+    }
+    let (node, mut notes) = reader.document(name, &Scope::Mesh, Severity::Error);
     let file = node.map(|node| mesh::read(&node, directory, &mut notes));
     reader.take(notes);
     file
@@ -135,6 +144,23 @@ fn domains(
         domains.entry(name.clone()).or_insert_with(|| bare(name.clone(), granted));
     }
     domains
+}
+
+/// The id is what a product keeps when it moves, so no two have the same.
+fn check_ids(reader: &mut Reader<'_>, domains: &BTreeMap<Name, Domain>) {
+    let mut known: BTreeMap<&str, &ProductAddress> = BTreeMap::new();
+    let products = domains.values().flat_map(|domain| domain.products.values());
+    for product in products.filter(|product| !product.id.is_empty()) {
+        if let Some(first) = known.get(product.id.as_str()) {
+            let message = format!("the product has the same id as {first}");
+            let scope = Scope::Product(product.address.clone());
+            reader
+                .say(Severity::Warning, &scope, &product.place.file, "duplicate-id", message)
+                .hint("give it an id of its own that never changes");
+        } else {
+            known.insert(&product.id, &product.address);
+        }
+    }
 }
 
 fn parent_has(directory: &Path, name: &Name) -> bool {

@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::release::StorageGrant;
+use crate::yaml::short;
 
 /// What must be encoded in a path segment so that decoding it once gives the segment back.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -43,6 +44,16 @@ pub(crate) enum BadLocation {
     NoHost,
     #[error("it must not hold a user name or password")]
     Credentials,
+}
+
+impl BadLocation {
+    /// The location as a message may show it: with a password in it, not at all.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        match self {
+            Self::Credentials => "this".to_owned(),
+            _ => format!("`{}`", short(text)),
+        }
+    }
 }
 
 /// The absolute, normalised URL of a location: a URL, an absolute path, or a path relative to `base`. A directory ends

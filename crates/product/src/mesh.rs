@@ -190,7 +190,7 @@ fn grant(node: &Node, directory: &Path, notes: &mut Notes) -> Option<StorageGran
             let text = node.text(key).unwrap_or_default();
             let example = if key == "prefix" { "./data/sales/ or s3://bucket/sales/" } else { "https://host/path" };
             notes
-                .error(node.mark_of(key), "bad-location", format!("`{}` cannot be a {key}: {error}", short(text)))
+                .error(node.mark_of(key), "bad-location", format!("{} cannot be a {key}: {error}", error.shown(text)))
                 .hint(format!("write it like {example}"));
             None
         }

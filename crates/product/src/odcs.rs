@@ -1,15 +1,17 @@
 //! The Open Data Contract Standard: one document to a [`Contract`]. What it means for a mesh is `crate::assemble`'s.
 
 mod fields;
+mod schema;
 mod servers;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::notes::Notes;
 use crate::release::OnBreach;
 use crate::shape::{Edition, examine};
 use crate::standard::{self, Standard};
-use crate::yaml::{Mark, Node, Value};
+use crate::yaml::{Mark, Node, Value, short};
 
 /// Custom property: what happens while the stored table breaks the contract.
 pub(crate) const ON_BREACH: &str = "meshgate.onBreach";
@@ -57,7 +59,7 @@ pub(crate) fn read(node: Node, notes: &mut Notes) -> Option<Contract> {
 
 /// What the tables of fields cannot say.
 fn check_objects(node: &Node, edition: Edition, notes: &mut Notes) {
-    let mut tables = Vec::new();
+    let mut tables = Names::default();
     for object in node.list("schema") {
         settings(object, notes);
         unique_name(object, "table", &mut tables, notes);
@@ -69,7 +71,7 @@ fn check_objects(node: &Node, edition: Edition, notes: &mut Notes) {
 }
 
 fn check_columns(parent: &Node, edition: Edition, notes: &mut Notes) {
-    let mut columns = Vec::new();
+    let mut columns = Names::default();
     for property in parent.list("properties") {
         unique_name(property, "column", &mut columns, notes);
         check_columns(property, edition, notes);
@@ -92,26 +94,33 @@ fn check_operator(check: &Node, edition: Edition, notes: &mut Notes) {
     }
 }
 
-fn unique_name<'n>(node: &'n Node, what: &str, known: &mut Vec<&'n Node>, notes: &mut Notes) {
+/// Names seen so far: as written, and all in lower case.
+#[derive(Default)]
+struct Names<'n> {
+    exact: HashMap<&'n str, Mark>,
+    folded: HashMap<String, &'n str>,
+}
+
+fn unique_name<'n>(node: &'n Node, what: &str, known: &mut Names<'n>, notes: &mut Notes) {
     let Some(name) = node.get("name").filter(|name| name.as_text().is_some()) else { return };
     let (mark, text) = (name.mark, name.raw());
-    if text.trim().is_empty() {
-        notes.error(mark, "bad-name", format!("a {what} must have a name that is not empty")).hint("give it a name");
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        notes
+            .error(mark, "bad-name", format!("a {what} must have a name that is not empty and can be printed"))
+            .hint("give it another name");
         return;
     }
-    let same = |other: &&&Node| other.raw() == text;
-    let similar = |other: &&&Node| other.raw().to_lowercase() == text.to_lowercase();
-    if let Some(first) = known.iter().find(same) {
+    if let Some(first) = known.exact.get(text) {
+        let code = if what == "table" { "duplicate-table" } else { "duplicate-column" };
         let message =
-            format!("the {what} `{text}` stands here a second time; the first is in line {}", first.mark.line);
-        notes
-            .error(mark, if what == "table" { "duplicate-table" } else { "duplicate-column" }, message)
-            .hint("rename one");
-    } else if let Some(first) = known.iter().find(similar) {
-        let message = format!("`{text}` and `{}` differ only in upper and lower case", first.raw());
+            format!("the {what} `{}` stands here a second time; the first is in line {}", short(text), first.line);
+        notes.error(mark, code, message).hint("rename one");
+    } else if let Some(first) = known.folded.get(&text.to_lowercase()) {
+        let message = format!("`{}` and `{}` differ only in upper and lower case", short(first), short(text));
         notes.warning(mark, "similar-names", message).hint("queries must quote such names; rename one");
     }
-    known.push(name);
+    known.exact.entry(text).or_insert(mark);
+    known.folded.entry(text.to_lowercase()).or_insert(text);
 }
 
 fn check_lengths(relationship: &Node, notes: &mut Notes) {

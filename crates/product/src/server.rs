@@ -269,7 +269,7 @@ fn outside(node: &Node, text: &str, storage: Storage<'_>, notes: &mut Notes) {
 }
 
 fn refuse(node: &Node, text: &str, error: &BadLocation, storage: Storage<'_>, notes: &mut Notes) {
-    let message = format!("`{}` cannot be the location of a table: {error}", short(text));
+    let message = format!("{} cannot be the location of a table: {error}", error.shown(text));
     let code = match error {
         BadLocation::AboveRoot | BadLocation::Scheme(_) | BadLocation::Encoded(_) => "location-outside-storage",
         _ => "bad-location",
