@@ -205,7 +205,7 @@ def test_demo_queries_differ_by_user(demo):
 
 def test_demo_readme_queries(demo):
     """The queries of the README are those of the demo."""
-    queries = [" ".join(q.split()) for q in re.findall(r"SELECT\b[^;`\"]*", README.read_text())]
+    queries = re.findall(r'"(SELECT\b[^"]*)"', README.read_text())
     [first, *_] = tokens(demo.log.read_text())
     assert queries
     for query in queries:
