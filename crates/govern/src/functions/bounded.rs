@@ -27,6 +27,7 @@ enum Growth {
     ConcatWs,
     ArrayRepeat,
     ArrayResize,
+    ArrayReplace,
     MakeArray,
     ArrayConcat,
     ArrayToString,
@@ -50,6 +51,7 @@ impl Growth {
             "concat_ws" => Self::ConcatWs,
             "array_repeat" => Self::ArrayRepeat,
             "array_resize" => Self::ArrayResize,
+            "array_replace" | "array_replace_all" | "array_replace_n" => Self::ArrayReplace,
             "make_array" => Self::MakeArray,
             "array_append" | "array_concat" | "array_prepend" => Self::ArrayConcat,
             "array_to_string" => Self::ArrayToString,
@@ -84,6 +86,10 @@ impl Growth {
             Self::ArrayResize => {
                 let (len, filler) = (count(1), args.get(2).map_or(1, |arg| arg.bytes(row)).max(1));
                 Cost::Array { len, bytes: args[0].bytes(row).saturating_add(len.saturating_mul(filler)) }
+            }
+            Self::ArrayReplace => {
+                let (len, by) = (args[0].elements(row), args.get(2).map_or(1, |arg| arg.bytes(row)));
+                Cost::Array { len, bytes: args[0].bytes(row).saturating_add(len.saturating_mul(by)) }
             }
             Self::MakeArray | Self::ArrayConcat => Cost::Array { len: elements(), bytes: bytes() },
             Self::ArrayToString => {

@@ -1,6 +1,9 @@
 //! How large an argument is, row by row, without copying it.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
@@ -16,10 +19,15 @@ pub(super) struct Argument {
 
 impl Argument {
     pub(super) fn new(value: &ColumnarValue) -> Result<Self> {
-        Ok(match value {
-            ColumnarValue::Array(array) => Self { array: ArrayRef::clone(array), constant: false },
-            ColumnarValue::Scalar(scalar) => Self { array: scalar.to_array()?, constant: true },
-        })
+        let (array, constant) = match value {
+            ColumnarValue::Array(array) => (ArrayRef::clone(array), false),
+            ColumnarValue::Scalar(scalar) => (scalar.to_array()?, true),
+        };
+        let array = match array.data_type() {
+            DataType::Dictionary(_, values) => cast(&array, values)?,
+            _ => array,
+        };
+        Ok(Self { array, constant })
     }
 
     fn at(&self, row: usize) -> usize {
@@ -117,14 +125,12 @@ fn weight(array: &dyn Array, at: usize) -> Weight {
         DataType::ListView(_) => all(&array.as_list_view::<i32>().value(at)),
         DataType::LargeListView(_) => all(&array.as_list_view::<i64>().value(at)),
         DataType::FixedSizeList(..) => all(&array.as_fixed_size_list().value(at)),
-        DataType::Map(..) => all(&(std::sync::Arc::new(array.as_map().value(at)) as ArrayRef)),
+        DataType::Map(..) => all(&(Arc::new(array.as_map().value(at)) as ArrayRef)),
         DataType::Struct(_) => {
             Weight { elements: 1, ..Weight::sum(array.as_struct().columns().iter().map(|child| weight(child, at))) }
         }
-        DataType::Dictionary(..) => {
-            let dictionary = array.as_any_dictionary();
-            weight(dictionary.values(), dictionary.normalized_keys()[at])
-        }
+        // Within lists and structs only: no value is larger than all of them.
+        DataType::Dictionary(..) => Weight::one(array.as_any_dictionary().values().get_array_memory_size()),
         other => Weight { bytes: other.primitive_width().map_or(UNKNOWN_BYTES, |width| width as u64), elements: 1 },
     }
 }
