@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Entity, PolicyId, Schema};
+use cedar_policy::{Entity, PolicyId, Schema, Validator};
 use meshgate_model::{Finding, Place, Scope, Severity};
 use meshgate_product::{PolicySource, Release};
 
@@ -64,13 +64,15 @@ fn read_all(release: &Release, schema: &Schema, findings: &mut Vec<Finding>) -> 
     let mut rules: Vec<Arc<Rule>> = Vec::new();
     let mut places: HashMap<String, Place> = HashMap::new();
     let attributes = &release.mesh().attributes;
+    let validator = Validator::new(schema.clone());
     for (scope, files) in sources(release) {
         for file in files {
             let document = Document::new(file);
-            let reading = rule::Reading { release, schema, attributes, scope: &scope, document: &document };
+            let setting =
+                rule::Setting { release, validator: &validator, attributes, scope: &scope, document: &document };
             for (number, statement) in (1..).zip(document.statements()) {
                 let default_id = format!("{}#{number}", file.file.display());
-                let (rule, found) = rule::read(reading, &statement, default_id);
+                let (rule, found) = rule::read(setting, &statement, default_id);
                 findings.extend(found);
                 let Some(rule) = rule else { continue };
                 if let Some(first) = places.get(&rule.id.id) {

@@ -4,7 +4,7 @@ mod annotations;
 mod cedar;
 mod context;
 
-use cedar_policy::{ActionConstraint, Effect, Policy, Schema};
+use cedar_policy::{ActionConstraint, Effect, Policy, Validator};
 use meshgate_model::{AttributeTypes, Finding, Place, Scope, Severity};
 use meshgate_product::Release;
 
@@ -80,15 +80,15 @@ impl Covers {
 
 /// Everything a statement is read with.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct Setting<'a> {
     pub(crate) release: &'a Release,
-    pub(crate) schema: &'a Schema,
+    pub(crate) validator: &'a Validator,
     pub(crate) attributes: &'a AttributeTypes,
     pub(crate) scope: &'a Scope,
     pub(crate) document: &'a Document<'a>,
 }
 
-impl Reading<'_> {
+impl Setting<'_> {
     fn finding(&self, severity: Severity, place: Place, code: &'static str, message: impl Into<String>) -> Finding {
         Finding::new(severity, self.scope.clone(), place, code, message)
     }
@@ -100,17 +100,17 @@ impl Reading<'_> {
 
 /// Reads one statement. `default_id` names it unless it has an `@id`. Without a rule, at least one finding is an error.
 pub(crate) fn read(
-    reading: Reading<'_>,
+    setting: Setting<'_>,
     statement: &Statement<'_>,
     default_id: String,
 ) -> (Option<Rule>, Vec<Finding>) {
     let mut findings = Vec::new();
-    let Some(policy) = cedar::parse(reading, statement, &default_id, &mut findings) else {
+    let Some(policy) = cedar::parse(setting, statement, &default_id, &mut findings) else {
         return (None, findings);
     };
-    cedar::validate(reading, statement, &policy, &mut findings);
+    cedar::validate(setting, statement, &policy, &mut findings);
     let covers = Covers::of(&policy);
-    let notes = annotations::read(reading, statement, &policy, covers, &mut findings);
+    let notes = annotations::read(setting, statement, &policy, covers, &mut findings);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return (None, findings);
     }
@@ -122,8 +122,8 @@ pub(crate) fn read(
     exprs.for_each(|expr| mentions.add(expr));
     let rule = Rule {
         id: PolicyRef { id: policy.id().to_string() },
-        scope: reading.scope.clone(),
-        place: reading.document.place(statement.offset),
+        scope: setting.scope.clone(),
+        place: setting.document.place(statement.offset),
         effect: policy.effect(),
         policy,
         covers,

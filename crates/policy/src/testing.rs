@@ -1,17 +1,4 @@
 //! `meshgate policy test`: what a mesh's authors expect of their policies, run against a release.
-//!
-//! ```yaml
-//! - name: analysts see their own region, and no mail addresses
-//!   principal: { kind: user, name: ann, groups: [analysts], attributes: { region: EU } }   # kind: user | service
-//!   purpose: fraud-review                 # optional, as are `clientIp` and `now` (RFC 3339)
-//!   resource: sales.orders.lines          # or sales.orders_v2.lines
-//!   expect:
-//!     visible: true                       # the default
-//!     rows: region = $region              # or `all`
-//!     columns: { id: plain, email: show-last-4, secret: hidden }
-//! ```
-//! Rows are compared as expressions, with the principal's values for parameters. Columns that are not listed are not
-//! looked at.
 
 mod case;
 mod reader;
@@ -65,7 +52,20 @@ pub fn run_tests(directory: &Path, release: &Release, policies: &Policies, now: 
     outcomes
 }
 
-/// Runs the tests of one file.
+/// Runs the tests of one file: a list of
+///
+/// ```yaml
+/// - name: analysts see their own region, and no mail addresses
+///   principal: { kind: user, name: ann, groups: [analysts], attributes: { region: EU } }   # kind: user | service
+///   purpose: fraud-review                 # optional, as are `clientIp` and `now` (RFC 3339)
+///   resource: sales.orders.lines          # or sales.orders_v2.lines
+///   expect:
+///     visible: true                       # the default
+///     rows: region = $region              # or `all`
+///     columns: { id: plain, email: show-last-4, secret: hidden }
+/// ```
+/// Rows are compared as expressions, with the principal's values for parameters. Columns that are not listed are not
+/// looked at.
 pub fn run_test_file(
     file: &Path,
     text: &str,

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, Policy, PolicySet, Request};
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, EntityUid, Policy, PolicySet, Request, ResourceConstraint,
+};
 use meshgate_model::{Scope, TableAddress};
 use meshgate_product::{Column, Product, Release, Table, Version};
 use serde_json::{Value, json};
@@ -93,8 +95,8 @@ fn inside<'a>(entity: &ColumnEntity<'a>, above: &[String], column: &'a Column, i
     }
 }
 
-/// What is left of a policy without everything that depends on who asks, and when.
-struct Residue(PolicySet);
+/// What is left of a policy without everything that depends on who asks, and when; nothing, if that is no condition.
+struct Residue(Option<PolicySet>);
 
 impl Residue {
     fn of(policy: &Policy) -> Option<Self> {
@@ -111,18 +113,22 @@ impl Residue {
                 }
             });
         }
+        if kept.is_empty() && policy.resource_constraint() == ResourceConstraint::Any {
+            return Some(Self(None));
+        }
         let residue = json!({
             "effect": "permit", "principal": { "op": "All" }, "action": { "op": "All" },
             "resource": json.get("resource")?, "conditions": kept,
         });
         let policy = Policy::from_json(None, residue).ok()?;
-        PolicySet::from_policies([policy]).ok().map(Self)
+        PolicySet::from_policies([policy]).ok().map(|policies| Self(Some(policies)))
     }
 
     fn holds(&self, entities: &Entities, resource: EntityUid, action: &str) -> bool {
+        let Some(policies) = &self.0 else { return true };
         let (principal, action) = (Kind::User.uid(""), Kind::Action.uid(action));
         let Ok(request) = Request::new(principal, action, resource, Context::empty(), None) else { return true };
-        let response = Authorizer::new().is_authorized(&request, &self.0, entities);
+        let response = Authorizer::new().is_authorized(&request, policies, entities);
         response.decision() == Decision::Allow || response.diagnostics().errors().next().is_some()
     }
 }

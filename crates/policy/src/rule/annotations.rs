@@ -3,7 +3,7 @@
 use cedar_policy::{Effect, Policy};
 use meshgate_model::{Finding, Place, Severity};
 
-use super::{ColumnUse, Covers, MaskNote, Reading, RowsNote};
+use super::{ColumnUse, Covers, MaskNote, RowsNote, Setting};
 use crate::source::{Annotation, Statement};
 use crate::sql::{self, Parsed, Position, SqlError, Surroundings};
 use crate::{Mask, shape, suggest};
@@ -18,7 +18,7 @@ pub(super) struct Notes {
 }
 
 pub(super) fn read(
-    reading: Reading<'_>,
+    setting: Setting<'_>,
     statement: &Statement<'_>,
     policy: &Policy,
     covers: Covers,
@@ -30,26 +30,26 @@ pub(super) fn read(
     for (name, value) in annotations {
         let unplaced = Annotation { name: name.to_owned(), offset: statement.offset, value: None };
         let written = statement.annotations.iter().find(|written| written.name == name).unwrap_or(&unplaced);
-        let note = Note { reading, written, value, covers, forbids: policy.effect() == Effect::Forbid };
+        let note = Note { setting, written, value, covers, forbids: policy.effect() == Effect::Forbid };
         match name {
             "rows" => notes.rows = note.rows().map_err(|finding| findings.push(*finding)).ok(),
             "mask" => notes.mask = note.mask().map_err(|finding| findings.push(*finding)).ok(),
             _ if KNOWN.contains(&name) => {}
             _ => {
                 let finding =
-                    reading.error(note.place(), "unknown-annotation", format!("there is no annotation `@{name}`"));
+                    setting.error(note.place(), "unknown-annotation", format!("there is no annotation `@{name}`"));
                 let near = suggest::closest(name, KNOWN).map(|near| format!("did you mean `@{near}`?"));
                 findings.push(hinted(finding, near));
             }
         }
     }
-    side_effects(reading, statement, &notes, covers, policy.effect(), findings);
+    side_effects(setting, statement, &notes, covers, policy.effect(), findings);
     notes
 }
 
 /// An annotation that says one thing of an action and another thing of a second one is rarely meant.
 fn side_effects(
-    reading: Reading<'_>,
+    setting: Setting<'_>,
     statement: &Statement<'_>,
     notes: &Notes,
     covers: Covers,
@@ -60,8 +60,8 @@ fn side_effects(
         return;
     }
     let mut warn = |message: &str, hint: &str| {
-        let place = reading.document.place(statement.offset);
-        findings.push(reading.finding(Severity::Warning, place, "wide-forbid", message).hint(hint));
+        let place = setting.document.place(statement.offset);
+        findings.push(setting.finding(Severity::Warning, place, "wide-forbid", message).hint(hint));
     };
     if notes.rows.is_some() && notes.mask.is_none() && covers.read {
         warn(
@@ -78,7 +78,7 @@ fn side_effects(
 }
 
 struct Note<'a> {
-    reading: Reading<'a>,
+    setting: Setting<'a>,
     written: &'a Annotation,
     value: &'a str,
     covers: Covers,
@@ -89,12 +89,12 @@ impl Note<'_> {
     fn rows(&self) -> Result<RowsNote, Box<Finding>> {
         if !self.covers.query {
             let message = "`@rows` says nothing here: the policy does not cover the action `query`";
-            return Err(Box::new(self.reading.error(self.place(), "misplaced-annotation", message)));
+            return Err(Box::new(self.setting.error(self.place(), "misplaced-annotation", message)));
         }
         let parsed = self.sql(self.value, 0, false, "row-filter")?;
         if let Some(why) = shape::not_boolean(&parsed.expr, &|_| false) {
             let message = format!("a row filter is true or false of a row, but {why}");
-            return Err(Box::new(self.reading.error(self.value_place(None), "row-filter", message)));
+            return Err(Box::new(self.setting.error(self.value_place(None), "row-filter", message)));
         }
         Ok(RowsNote { columns: self.columns(&parsed, 0), expr: parsed.expr, place: self.value_place(None) })
     }
@@ -102,7 +102,7 @@ impl Note<'_> {
     fn mask(&self) -> Result<MaskNote, Box<Finding>> {
         if !self.forbids || !self.covers.read {
             let message = "`@mask` belongs on a `forbid` that covers the action `read`";
-            return Err(Box::new(self.reading.error(self.place(), "misplaced-annotation", message)));
+            return Err(Box::new(self.setting.error(self.place(), "misplaced-annotation", message)));
         }
         let place = self.value_place(None);
         if let Some(text) = self.value.strip_prefix("sql:") {
@@ -113,7 +113,7 @@ impl Note<'_> {
         match Mask::named(self.value) {
             Some(mask) => Ok(MaskNote { mask, columns: Vec::new(), place }),
             None => {
-                let finding = self.reading.error(place, "unknown-mask", format!("there is no mask `{}`", self.value));
+                let finding = self.setting.error(place, "unknown-mask", format!("there is no mask `{}`", self.value));
                 let hint = suggest::hint(self.value, Mask::names()).unwrap_or_else(|| {
                     format!("one of {}, or sql:<expression>", Mask::names().collect::<Vec<_>>().join(", "))
                 });
@@ -123,10 +123,10 @@ impl Note<'_> {
     }
 
     fn sql(&self, text: &str, skipped: u64, masked_value: bool, code: &'static str) -> Result<Parsed, Box<Finding>> {
-        let Reading { attributes, release, .. } = self.reading;
+        let Setting { attributes, release, .. } = self.setting;
         sql::parse(text, Surroundings { attributes, release, masked_value }).map_err(|error| {
             let SqlError { message, hint, position } = error;
-            Box::new(hinted(self.reading.error(self.value_place(shifted(position, skipped)), code, message), hint))
+            Box::new(hinted(self.setting.error(self.value_place(shifted(position, skipped)), code, message), hint))
         })
     }
 
@@ -140,11 +140,11 @@ impl Note<'_> {
     }
 
     fn place(&self) -> Place {
-        self.reading.document.place(self.written.offset)
+        self.setting.document.place(self.written.offset)
     }
 
     fn value_place(&self, position: Option<Position>) -> Place {
-        self.reading.document.place_in_value(self.written, position)
+        self.setting.document.place_in_value(self.written, position)
     }
 }
 

@@ -1,16 +1,14 @@
 //! Cedar's own opinion of a statement: does it parse, does it fit the schema.
 
-use cedar_policy::{
-    ActionConstraint, Effect, Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator,
-};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning};
 use meshgate_model::{Finding, Place, Severity};
 use miette::Diagnostic;
 
-use super::Reading;
+use super::Setting;
 use crate::source::Statement;
 
 pub(super) fn parse(
-    reading: Reading<'_>,
+    setting: Setting<'_>,
     statement: &Statement<'_>,
     default_id: &str,
     findings: &mut Vec<Finding>,
@@ -19,16 +17,16 @@ pub(super) fn parse(
         Ok(policy) => policy,
         Err(errors) => {
             for error in errors.iter() {
-                let place = place(reading, statement, error);
-                findings.push(explained(reading.error(place, "policy-syntax", error.to_string()), error));
+                let place = place(setting, statement, error);
+                findings.push(explained(setting.error(place, "policy-syntax", error.to_string()), error));
             }
             return None;
         }
     };
     match policy.annotation("id") {
         Some("") => {
-            let place = reading.document.place(statement.offset);
-            findings.push(reading.error(place, "policy-id", "`@id` is empty"));
+            let place = setting.document.place(statement.offset);
+            findings.push(setting.error(place, "policy-id", "`@id` is empty"));
             None
         }
         Some(id) => Some(policy.new_id(PolicyId::new(id))),
@@ -36,12 +34,12 @@ pub(super) fn parse(
     }
 }
 
-pub(super) fn validate(reading: Reading<'_>, statement: &Statement<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
+pub(super) fn validate(setting: Setting<'_>, statement: &Statement<'_>, policy: &Policy, findings: &mut Vec<Finding>) {
     let Ok(set) = PolicySet::from_policies([policy.clone()]) else { return };
-    let result = Validator::new(reading.schema.clone()).validate(&set, ValidationMode::Strict);
+    let result = setting.validator.validate(&set, ValidationMode::Strict);
     for error in result.validation_errors() {
-        let place = place(reading, statement, error);
-        findings.push(explained(reading.error(place, "policy-type", sentence(error)), error));
+        let place = place(setting, statement, error);
+        findings.push(explained(setting.error(place, "policy-type", sentence(error)), error));
     }
     let wrong = result.validation_errors().next().is_some();
     let mut dead = None;
@@ -54,8 +52,8 @@ pub(super) fn validate(reading: Reading<'_>, statement: &Statement<'_>, policy: 
                 dead = Some("none of its actions is about its principals and resources");
             }
             _ => {
-                let place = place(reading, statement, warning);
-                let finding = reading.finding(Severity::Warning, place, "policy-type", sentence(warning));
+                let place = place(setting, statement, warning);
+                let finding = setting.finding(Severity::Warning, place, "policy-type", sentence(warning));
                 findings.push(explained(finding, warning));
             }
         }
@@ -64,8 +62,8 @@ pub(super) fn validate(reading: Reading<'_>, statement: &Statement<'_>, policy: 
         // SECURITY: a permit that never applies gives nothing; a forbid that never applies is a protection that its
         // author believes in and nobody has.
         let severity = if policy.effect() == Effect::Forbid { Severity::Error } else { Severity::Warning };
-        let place = reading.document.place(statement.offset);
-        let finding = reading.finding(severity, place, "policy-type", format!("this policy never applies: {why}"));
+        let place = setting.document.place(statement.offset);
+        let finding = setting.finding(severity, place, "policy-type", format!("this policy never applies: {why}"));
         let group =
             matches!(policy.action_constraint(), ActionConstraint::Eq(action) if action.id().unescaped() == "access");
         findings.push(if group { finding.hint("write `action in Action::\"access\"`") } else { finding });
@@ -90,7 +88,7 @@ fn explained(finding: Finding, diagnostic: &dyn Diagnostic) -> Finding {
     }
 }
 
-fn place(reading: Reading<'_>, statement: &Statement<'_>, diagnostic: &dyn Diagnostic) -> Place {
+fn place(setting: Setting<'_>, statement: &Statement<'_>, diagnostic: &dyn Diagnostic) -> Place {
     let within = diagnostic.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
-    reading.document.place(statement.offset + within.min(statement.text.len()))
+    setting.document.place(statement.offset + within.min(statement.text.len()))
 }

@@ -18,7 +18,7 @@ impl RawCase {
     /// All that is wrong with the test itself, or the test.
     pub(super) fn read(&self, release: &Release, now: Instant) -> Result<Case, Problems> {
         let content = self.content.as_ref().map_err(|problem| vec![problem.clone()])?;
-        let mut read = Reading { problems: Vec::new(), release };
+        let mut read = CaseReader { problems: Vec::new(), release };
         read.keys("the test", content, &["name", "principal", "purpose", "clientIp", "now", "resource", "expect"]);
         let principal = read.principal(content.get("principal"));
         let request = read.request(content, now);
@@ -35,12 +35,12 @@ impl RawCase {
     }
 }
 
-struct Reading<'a> {
+struct CaseReader<'a> {
     problems: Problems,
     release: &'a Release,
 }
 
-impl Reading<'_> {
+impl CaseReader<'_> {
     /// A misspelt key would be an expectation that nobody checks.
     fn keys(&mut self, what: &str, value: &Value, known: &[&str]) {
         for (key, _) in value.entries().iter().filter(|(key, _)| !known.contains(&key.as_str())) {

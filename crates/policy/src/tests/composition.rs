@@ -7,6 +7,7 @@ use meshgate_identity::Principal;
 use proptest::prelude::*;
 
 use super::fixture::{ORDERS, World, user, world};
+use crate::sql::{self, Surroundings};
 use crate::{Access, BinaryOp, Expr, Literal, Mask, Reading, Rows, compose};
 
 /// A row of three nullable booleans.
@@ -83,6 +84,17 @@ proptest! {
         let rows = compose::rows(permits.clone(), forbids.clone());
         for row in every_row() {
             prop_assert_eq!(passes(&rows, &row), shown(&permits, &forbids, &row), "{:?}", row);
+        }
+    }
+
+    #[test]
+    fn what_is_printed_means_the_same(expr in exprs()) {
+        let surroundings = Surroundings {
+            attributes: &WORLD.release.mesh().attributes, release: &WORLD.release, masked_value: false,
+        };
+        let again = sql::parse(&expr.to_string(), surroundings).expect("printed SQL").expr;
+        for row in every_row() {
+            prop_assert_eq!(truth(&again, &row), truth(&expr, &row), "{}", expr);
         }
     }
 
