@@ -35,7 +35,7 @@ impl Release {
         self.domains.get(&address.domain)?.products.get(&address.product)
     }
 
-    /// A table of a version that is neither retired nor absent.
+    /// A table of a version that is neither retired nor absent. Whether its product may be served is in [`Product::state`].
     pub fn table(&self, address: &TableAddress) -> Option<(&Product, &Version, &Table)> {
         let product = self.product(&address.product)?;
         let version = product.versions.iter().find(|version| version.major == address.major)?;
@@ -81,7 +81,7 @@ pub struct Domain {
     pub description: Option<String>,
     /// domains/<domain>/policies/*.cedar.
     pub policies: Vec<PolicySource>,
-    /// Its products by directory name.
+    /// Its products by directory name, retired ones (without versions) included.
     pub products: BTreeMap<Name, Product>,
     /// Whether its documents are valid.
     pub state: ScopeState,
@@ -148,7 +148,7 @@ pub struct Product {
     pub policies: Vec<PolicySource>,
     /// One for each output port version, by ascending major; retired ones are left out.
     pub versions: Vec<Version>,
-    /// Whether its documents are valid.
+    /// Whether its documents and its domain's are valid.
     pub state: ScopeState,
     /// The ODPS document.
     pub place: Place,
@@ -262,7 +262,8 @@ pub enum Location {
     },
     /// A table of an Iceberg catalog.
     IcebergCatalog {
-        /// `sqlite:///absolute/path`, `postgres://...`, `http(s)://...`; a SQLite path is resolved and absolute.
+        /// `sqlite:///absolute/path`, `postgres://...`, `http(s)://...`; a SQLite path is absolute,
+        /// resolved and not percent-encoded.
         url: String,
         /// The catalog's name.
         catalog: String,
@@ -280,7 +281,7 @@ pub enum Location {
     },
     /// A server kind this gateway does not read: the table is listed but a query fails with `unavailable`.
     Foreign {
-        /// `servers[].type`, or the format.
+        /// `servers[].type`, or the format; `none` without a server.
         kind: String,
     },
 }
@@ -312,7 +313,7 @@ pub struct Column {
     pub description: Option<String>,
     /// `examples`, as text.
     pub examples: Vec<String>,
-    /// Fields of an `object`.
+    /// Fields of an `object`; `key` and `value` of a `map`.
     pub fields: Vec<Column>,
     /// The element of an `array`.
     pub items: Option<Box<Column>>,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use meshgate_model::Name;
+use percent_encoding::percent_decode_str;
 
 use crate::location::{self, BadLocation};
 use crate::notes::Notes;
@@ -250,7 +251,8 @@ fn sqlite(node: &Node, rest: &str, storage: Storage<'_>, notes: &mut Notes) -> O
     match location::absolute(&path, storage.directory) {
         // SECURITY: a SQLite file is a file like any other.
         Ok(url) if location::granted(&url, storage.grants).is_some() => {
-            Some(format!("sqlite://{}", url.trim_start_matches("file://")))
+            let path = percent_decode_str(url.trim_start_matches("file://")).decode_utf8_lossy();
+            Some(format!("sqlite://{path}"))
         }
         Ok(_) => {
             outside(node, node.raw(), storage, notes);

@@ -83,6 +83,10 @@ fn servers_lead_to_locations() {
             catalog("sqlite:///M/data/sales/c.db", "ns", "orders"),
         ),
         (
+            "type: iceberg, catalog: lake, catalogUrl: 'sqlite:data/sales/my%20own/c.db', namespace: ns",
+            catalog("sqlite:///M/data/sales/my own/c.db", "ns", "orders"),
+        ),
+        (
             "type: iceberg, catalog: lake, catalogUrl: 'https://catalog.example/api/', namespace: a.b",
             catalog("https://catalog.example/api", "a.b", "orders"),
         ),
