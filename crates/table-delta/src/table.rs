@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
 use deltalake::table::state::DeltaTableState;
 use meshgate_model::Instant;
 use meshgate_table::{DomainStores, Error, Located, OpenTable, Pin, Snapshot, SnapshotParts};
+use object_store::ObjectStoreExt;
 use object_store::prefix::PrefixStore;
 use tokio::sync::Mutex;
 use url::Url;
@@ -57,7 +58,7 @@ impl DeltaTable {
             return Ok(snapshot.clone());
         }
         let state = latest.table.snapshot().map_err(|error| self.translate(error))?.clone();
-        let snapshot = self.snapshot_of(state)?;
+        let snapshot = self.snapshot_of(state).await?;
         latest.snapshot = Some(snapshot.clone());
         Ok(snapshot)
     }
@@ -87,7 +88,7 @@ impl DeltaTable {
         if state.version() != version {
             return Err(Error::PinNotFound { what: format!("version {version} is no longer kept") });
         }
-        self.keep(self.snapshot_of(state)?).await
+        self.keep(self.snapshot_of(state).await?).await
     }
 
     async fn at_time(&self, time: Instant) -> Result<Arc<Snapshot>, Error> {
@@ -96,7 +97,7 @@ impl DeltaTable {
         let mut table = deltalake::DeltaTable::new(self.logs.clone());
         table.load_with_datetime(asked).await.map_err(|error| self.translate(error))?;
         let state = table.snapshot().map_err(|error| self.translate(error))?.clone();
-        let snapshot = self.snapshot_of(state)?;
+        let snapshot = self.snapshot_of(state).await?;
         // The library answers a time before the first version with the first version.
         if snapshot.timestamp().is_some_and(|made| made.millis() > time.millis()) {
             return Err(Error::PinNotFound { what: "the table did not exist at that time".to_owned() });
@@ -116,12 +117,12 @@ impl DeltaTable {
         Ok(snapshot)
     }
 
-    fn snapshot_of(&self, state: DeltaTableState) -> Result<Arc<Snapshot>, Error> {
+    async fn snapshot_of(&self, state: DeltaTableState) -> Result<Arc<Snapshot>, Error> {
         let metadata = state.metadata();
         let mapping = Mapping::read(metadata.configuration())?;
         let schema = schema::convert(&state.snapshot().arrow_schema(), mapping)?;
         let version = state.version();
-        let timestamp = state.version_timestamp(version).map(|millis| Instant(millis.saturating_mul(1_000)));
+        let timestamp = self.timestamp(&state).await?;
         let (root, stores) = (self.root.clone(), self.stores.clone());
         Ok(Snapshot::new(SnapshotParts {
             version: version.to_string(),
@@ -131,6 +132,20 @@ impl DeltaTable {
             stores: self.stores.clone(),
             files: Arc::new(DeltaFiles { state, schema, root, stores }),
         }))
+    }
+
+    /// When the version was committed. The library knows it of commits after the last checkpoint only.
+    async fn timestamp(&self, state: &DeltaTableState) -> Result<Option<Instant>, Error> {
+        let version = state.version();
+        if let Some(millis) = state.version_timestamp(version) {
+            return Ok(Some(Instant(millis.saturating_mul(1_000))));
+        }
+        match self.logs.object_store(None).head(&commit_uri_from_version(Some(version))).await {
+            Ok(commit) => Ok(Some(Instant(commit.last_modified.timestamp_micros()))),
+            // Commits before a checkpoint are cleaned up in time.
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn translate(&self, error: deltalake::DeltaTableError) -> Error {

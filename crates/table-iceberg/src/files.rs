@@ -199,3 +199,42 @@ fn column(values: Vec<ScalarValue>, data_type: &DataType) -> Result<ArrayRef, Er
 fn broken(what: &str) -> Error {
     Error::malformed(format!("Iceberg manifest: {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, ManifestContentType, Struct};
+    use meshgate_table::Error;
+
+    use super::refuse;
+
+    #[test]
+    fn what_is_not_built_is_refused_by_name() {
+        use ManifestContentType::{Data, Deletes};
+        for (manifest, content, format, expected) in [
+            (Data, DataContentType::Data, DataFileFormat::Parquet, None),
+            (Data, DataContentType::Data, DataFileFormat::Orc, Some("orc data files")),
+            (Data, DataContentType::Data, DataFileFormat::Avro, Some("avro data files")),
+            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Parquet, Some("positional deletes")),
+            (Deletes, DataContentType::EqualityDeletes, DataFileFormat::Parquet, Some("equality deletes")),
+            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Puffin, Some("deletion vectors")),
+            (Deletes, DataContentType::Data, DataFileFormat::Parquet, Some("deletes of an unknown kind")),
+        ] {
+            let file = DataFileBuilder::default()
+                .content(content)
+                .file_path("file:///t/a".to_owned())
+                .file_format(format)
+                .partition(Struct::empty())
+                .partition_spec_id(0)
+                .record_count(1)
+                .file_size_in_bytes(1)
+                .build()
+                .unwrap();
+            let refused = match refuse(manifest, &file) {
+                Ok(()) => None,
+                Err(Error::UnsupportedFeature { feature }) => Some(feature),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(refused.as_deref(), expected);
+        }
+    }
+}
