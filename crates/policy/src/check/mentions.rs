@@ -122,7 +122,7 @@ pub(super) fn foreign_entitlements(rule: &Rule, findings: &mut Vec<Finding>) {
                 entitlement.table.policy_id()
             );
             let finding =
-                Finding::new(Severity::Warning, rule.scope.clone(), rule.place.clone(), "foreign-entitlement", message);
+                Finding::new(Severity::Notice, rule.scope.clone(), rule.place.clone(), "foreign-entitlement", message);
             findings
                 .push(finding.hint(format!("ask the owners of {}, or move it to governance/policies", product.domain)));
         }

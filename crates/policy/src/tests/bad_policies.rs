@@ -247,7 +247,7 @@ const CASES: &[Case] = &[
         ORDERS,
         "@id(\"e\") @rows(\"region IN (SELECT region FROM hr.people.grants WHERE login = $user)\")\npermit (principal, action == Action::\"query\", resource == Table::\"sales.orders.lines\");",
         &[
-            "orders.cedar:1:1: warning: `e` reads hr.people.grants of another domain with the gateway's own rights [foreign-entitlement] ? ask the owners of hr, or move it to governance/policies",
+            "orders.cedar:1:1: notice: `e` reads hr.people.grants of another domain with the gateway's own rights [foreign-entitlement] ? ask the owners of hr, or move it to governance/policies",
         ],
     ),
     (
