@@ -29,6 +29,8 @@ pub fn load(directory: &Path, environment: Option<&str>, epoch: Epoch) -> Result
     let mut reader = Reader::new(&directory);
     let file = read_mesh(&mut reader, &directory);
     let policies = reader.policies(Path::new("governance"), &Scope::Mesh);
+    reader.strays_beside(Path::new(""), &Scope::Mesh);
+    reader.strays_beside(Path::new("domains"), &Scope::Mesh);
     let domains = match &file {
         Some(file) => domains(&mut reader, file, &directory, environment),
         None => BTreeMap::new(),
@@ -198,6 +200,7 @@ fn domain(
     }
     reader.take(notes);
     domain.policies = reader.policies(&place, &scope);
+    reader.strays_beside(&place.join("products"), &scope);
     let storage = Storage { domain: &name, directory, grants: &granted.storage, environment };
     let parent = place.join("products");
     for entry in reader.directories(&parent, &scope) {

@@ -115,7 +115,7 @@ pub(crate) fn locate(
         Way::Foreign(kind) => Some(Location::Foreign { kind: kind.to_owned() }),
         Way::NoFormat => {
             notes
-                .error(server.mark, "missing-field", "the server does not say how its tables are stored")
+                .error(server.mark, "no-format", "the server does not say how its tables are stored")
                 .hint("add `format: delta`, `format: iceberg` or `format: parquet`");
             None
         }

@@ -13,6 +13,8 @@ use crate::yaml::{self, Node};
 
 /// The largest document or policy, in bytes.
 const BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// How deep misplaced policies are looked for.
+const DEPTH_MAX: usize = 4;
 
 /// Reads below one mesh directory.
 pub(super) struct Reader<'d> {
@@ -70,49 +72,56 @@ impl<'d> Reader<'d> {
 
     /// The policies of a scope: `<place>/policies/*.cedar`, sorted by name.
     pub(super) fn policies(&mut self, place: &Path, scope: &Scope) -> Vec<PolicySource> {
-        // SECURITY: a policy where nobody reads it would silently not be in force.
-        self.misplaced(place, scope);
+        self.strays(place, scope, &["policies", "products"], 0);
         let place = place.join("policies");
         let mut policies = Vec::new();
         for (name, is_directory) in self.entries(&place, scope) {
             let file = place.join(&name);
-            match (is_directory, name.ends_with(".cedar")) {
-                (true, _) => self.misplaced(&file, scope),
-                (false, true) => match read(&self.directory.join(&file)) {
+            if is_directory {
+                self.strays(&file, scope, &[], 1);
+            } else if is_policy(&name) {
+                match read(&self.directory.join(&file)) {
                     Ok(text) => policies.push(PolicySource { file, text }),
                     Err(error) => {
-                        self.say(
-                            Severity::Error,
-                            scope,
-                            &file,
-                            "unreadable",
-                            format!("the policy cannot be read: {error}"),
-                        )
-                        .hint("check the file's permissions and that it is UTF-8 text");
+                        let message = format!("the policy cannot be read: {error}");
+                        self.say(Severity::Error, scope, &file, "unreadable", message)
+                            .hint("check the file's permissions and that it is UTF-8 text");
                     }
-                },
-                (false, false) if name.to_lowercase().contains(".cedar") => {
-                    self.say(Severity::Warning, scope, &file, "unread-file", format!("`{name}` is not read"))
-                        .hint("policies are files that end in .cedar");
                 }
-                (false, false) => {}
+            } else if name.to_lowercase().contains(".cedar") {
+                self.say(Severity::Warning, scope, &file, "unread-file", format!("`{name}` is not read"))
+                    .hint("policies are files that end in .cedar");
             }
         }
         policies
     }
 
-    fn misplaced(&mut self, place: &Path, scope: &Scope) {
-        for name in self.files(place, scope).into_iter().filter(|name| name.ends_with(".cedar")) {
-            let message = format!("the policy `{name}` would not be in force here");
-            self.say(Severity::Error, scope, &place.join(&name), "misplaced-policy", message)
-                .hint("policies stand directly in a directory `policies`");
+    /// Policies directly in a directory that holds none, or in a directory `policies` of it.
+    pub(super) fn strays_beside(&mut self, place: &Path, scope: &Scope) {
+        self.strays(place, scope, &[], DEPTH_MAX);
+        self.strays(&place.join("policies"), scope, &[], DEPTH_MAX);
+    }
+
+    /// Policies that stand where none are read, directories of the names in `elsewhere` apart.
+    pub(super) fn strays(&mut self, place: &Path, scope: &Scope, elsewhere: &[&str], depth: usize) {
+        for (name, is_directory) in self.entries(place, scope) {
+            let path = place.join(&name);
+            if is_directory && depth < DEPTH_MAX && !elsewhere.contains(&name.as_str()) {
+                self.strays(&path, scope, &[], depth + 1);
+            } else if !is_directory && is_policy(&name) {
+                // SECURITY: a policy where nobody reads it would silently not be in force.
+                let message = format!("the policy `{name}` would not be in force here");
+                self.say(Severity::Error, scope, &path, "misplaced-policy", message)
+                    .hint("policies stand directly in a directory `policies` of governance, a domain or a product");
+            }
         }
     }
 
     fn entries(&mut self, place: &Path, scope: &Scope) -> Vec<(String, bool)> {
         match entries(&self.directory.join(place)) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            // A link that leads nowhere is not a directory that nobody made.
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.directory.join(place).is_symlink() => Vec::new(),
             Err(error) => {
                 self.say(Severity::Error, scope, place, "unreadable", format!("the directory cannot be read: {error}"))
                     .hint("check that it is a directory and its permissions");
@@ -120,6 +129,10 @@ impl<'d> Reader<'d> {
             }
         }
     }
+}
+
+fn is_policy(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cedar"))
 }
 
 /// Reads one YAML document.

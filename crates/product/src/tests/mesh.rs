@@ -41,6 +41,11 @@ fn nothing_is_served_without_a_valid_global_part() {
         (TestMesh::valid().with(MESH_FILE, "- a list"), "wrong-type"),
         (TestMesh::valid().with(MESH_FILE, "name: acme\n"), "missing-field"),
         (TestMesh::valid().with("governance/stray.cedar", "forbid"), "misplaced-policy"),
+        (TestMesh::valid().with("governance/policy/a.cedar", "forbid"), "misplaced-policy"),
+        (TestMesh::valid().with("governance/policies/more/a.Cedar", "forbid"), "misplaced-policy"),
+        (TestMesh::valid().with("a.cedar", "forbid"), "misplaced-policy"),
+        (TestMesh::valid().with("policies/a.cedar", "forbid"), "misplaced-policy"),
+        (TestMesh::valid().with("domains/a.cedar", "forbid"), "misplaced-policy"),
         (TestMesh::valid().with("governance/policies", "not a directory"), "unreadable"),
         (
             TestMesh::valid().with("domains/sales/x", "").without("domains").with("domains", "not a directory"),
@@ -57,6 +62,19 @@ fn nothing_is_served_without_a_valid_global_part() {
     std::fs::create_dir_all(mesh.path().join("governance/policies")).expect("made");
     std::fs::write(mesh.path().join("governance/policies/a.cedar"), b"forbid \xff").expect("written");
     assert_eq!(errors(mesh.load().expect_err("not UTF-8").findings()).len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_told() {
+    for (link, served) in [("governance", false), ("governance/policies", false), ("domains/sales/policies", true)] {
+        let mesh = TestMesh::valid();
+        let path = mesh.path().join(link);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::os::unix::fs::symlink("/nowhere/at/all", &path).expect("linked");
+        assert_eq!(mesh.load().is_ok(), served, "{link}");
+        assert!(mesh.findings().iter().any(|finding| finding.code == "unreadable"), "{link}");
+    }
 }
 
 /// Two domains, the first with two products.
@@ -101,11 +119,14 @@ fn passwords_are_not_repeated() {
 
 #[test]
 fn an_error_takes_its_own_scope_out_of_service() {
-    let cases: [(&str, TestMesh, [bool; 3]); 6] = [
+    let cases: [(&str, TestMesh, [bool; 3]); 9] = [
         ("nothing", wide(), [true, true, true]),
         ("a product", wide().with(PRODUCT_FILE, "kind: ["), [false, true, true]),
         ("a product without its document", wide().without(PRODUCT_FILE), [false, true, true]),
         ("a stray policy", wide().with("domains/sales/products/orders/x.cedar", ""), [false, true, true]),
+        ("a misspelt directory", wide().with("domains/sales/products/orders/policy/x.cedar", ""), [false, true, true]),
+        ("a policy beside products", wide().with("domains/sales/products/x.cedar", ""), [false, false, true]),
+        ("a misspelt directory of a domain", wide().with("domains/sales/rules/x.cedar", ""), [false, false, true]),
         ("a domain", wide().with("domains/sales/domain.yaml", "titel: x"), [false, false, true]),
         ("a policy of a domain", wide().with("domains/people/policies/tests/x.cedar", ""), [true, true, false]),
     ];
