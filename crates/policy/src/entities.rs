@@ -155,14 +155,22 @@ pub(crate) fn status_word(status: Status) -> &'static str {
     }
 }
 
+/// A table with its product and domain, and nothing inside it.
+pub(crate) fn around_table(
+    product_of: &Product,
+    version: &Version,
+    table_of: &Table,
+) -> Result<Vec<Entity>, Box<EntityAttrEvaluationError>> {
+    Ok(vec![domain(&product_of.address.domain), product(product_of, Some(version))?, table(table_of, version)?])
+}
+
 /// Everything of a table: its domain and product, itself, its columns.
 pub(crate) fn of_table(
     product_of: &Product,
     version: &Version,
     table_of: &Table,
 ) -> Result<Vec<Entity>, Box<EntityAttrEvaluationError>> {
-    let mut entities =
-        vec![domain(&product_of.address.domain), product(product_of, Some(version))?, table(table_of, version)?];
+    let mut entities = around_table(product_of, version, table_of)?;
     let parent = Kind::Table.uid(table_of.address.policy_id());
     for column in &table_of.columns {
         ColumnEntity::of_table(&table_of.address, column).collect(parent.clone(), &mut entities)?;

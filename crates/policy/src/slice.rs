@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{Effect, PolicyId, PolicySet};
 
 use crate::rule::{Covers, Mentions, Rule};
+use crate::schema::Kind;
 
 /// Global, domain and product policies merged, once, when a release is compiled.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Slice {
     pub(crate) manage: Sides,
     /// What decisions about tables depend on besides the principal.
     pub(crate) mentions: Mentions,
+    /// Whether a policy about tables names a column: then tables cannot be asked about without their columns.
+    pub(crate) looks_inside_tables: bool,
     /// A scope whose policies are not all valid decides nothing.
     pub(crate) broken: bool,
 }
@@ -38,6 +41,7 @@ impl Slice {
             if rule.covers.query || rule.covers.read {
                 slice.mentions = slice.mentions.union(rule.mentions);
             }
+            slice.looks_inside_tables |= rule.covers.query && names_column(rule);
             let Covers { query, read, discover, manage } = rule.covers;
             let sides = [
                 (query, &mut slice.query),
@@ -56,4 +60,8 @@ impl Slice {
         }
         slice
     }
+}
+
+fn names_column(rule: &Rule) -> bool {
+    rule.policy.entity_literals().iter().any(|uid| Kind::of(uid.type_name()) == Some(Kind::Column))
 }

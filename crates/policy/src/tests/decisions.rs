@@ -198,6 +198,19 @@ fn what_fails_denies() {
 }
 
 #[test]
+fn a_policy_about_a_table_may_look_at_its_columns() {
+    let has_email = "Column::\"sales.orders.lines.email\" in resource";
+    let text = format!(
+        "permit (principal, action in Action::\"access\", resource) when {{ resource is Column || {has_email} }};
+         forbid (principal in Group::\"out\", action == Action::\"query\", resource) when {{ {has_email} }};"
+    );
+    let world = sound(&[(ORDERS, &text)]);
+    assert_eq!(world.rows(&analyst(), LINES), "all");
+    assert_eq!(world.rows(&analyst(), "sales.orders.archive"), "absent");
+    assert_eq!(world.rows(&user("u", &["out"], &[]), LINES), "absent");
+}
+
+#[test]
 fn policies_speak_of_their_own_release() {
     let world = sound(&[(GLOBAL, "permit (principal, action in Action::\"access\", resource);")]);
     let later = meshgate_product::load(&world.path(), None, Epoch(2)).expect("the same mesh");
