@@ -10,6 +10,10 @@
 //! Inside, from text to release: `yaml` (positions) -> `shape` (tables of fields) -> `odcs`, `odps`, `mesh` (the
 //! documents) -> `server`, `location` (where data is) -> `assemble` (a product) -> `load` (a mesh).
 //!
+//! Besides the standards' documents and mesh.yaml there is one more, domain.yaml, all of it optional: `name` (the
+//! directory's), `title`, `description` (text, or `purpose`, `limitations`, `usage`), `tags`, `contact` (`name`, `email`,
+//! `channel`, `url`) and `links` (`url`, `title`).
+//!
 //! Not here: opening tables, evaluating policies, rendering findings.
 //!
 //! A release cannot be made outside of this crate:

@@ -86,11 +86,18 @@ fn check_columns(parent: &Node, edition: Edition, notes: &mut Notes) {
 
 /// A check of the library or in SQL compares with exactly one value; v3.0 did not ask for it.
 fn check_operator(check: &Node, edition: Edition, notes: &mut Notes) {
+    let compares = !matches!(check.text("type"), Some("text" | "custom"));
     let operators = check.entries().iter().filter(|e| e.key.starts_with("mustBe") || e.key.starts_with("mustNotBe"));
-    if operators.count() > 1 && edition >= 310 {
-        notes
+    match operators.count() {
+        1 => {}
+        0 if compares && edition >= 310 => notes
+            .error(check.mark, "bad-check", "a quality check must say what its result is compared with")
+            .hint("add one operator, such as `mustBe: 0`"),
+        0 => {}
+        _ if edition < 310 => {}
+        _ => notes
             .error(check.mark, "bad-check", "a quality check has more than one operator")
-            .hint("split it into one check for each");
+            .hint("split it into one check for each"),
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     ObjectOrList(&'static Shape, &'static Shape),
     TextOrObject(&'static Shape),
     TextOrAny,
+    /// A mapping of whatever.
+    Mapping,
     /// The node itself says which shape it has.
     Pick(fn(&Node) -> &'static Shape),
     PickList(fn(&Node) -> &'static Shape),
@@ -161,6 +163,8 @@ impl Examiner<'_> {
             Kind::TextOrObject(shape) => self.object(node, shape),
             Kind::TextOrAny if matches!(node.value, Value::Map(_)) => {}
             Kind::TextOrAny => self.wrong(node, name, "text or a mapping"),
+            Kind::Mapping if !matches!(node.value, Value::Map(_)) => self.wrong(node, name, "a mapping"),
+            Kind::Mapping => {}
             Kind::Pick(pick) => self.object(node, pick(node)),
             Kind::PickList(pick) => self.elements(node, name, |this, element| this.object(element, pick(element))),
             Kind::Custom(shape, ours) => self.elements(node, name, |this, element| {

@@ -303,7 +303,7 @@ fn quality(node: &Node) -> &'static Shape {
     static TEXT: Shape = Shape { what: "a quality check in words", fields: &[QUALITY] };
     static RULE: Shape = Shape {
         what: "a library check",
-        fields: &[QUALITY, OPERATORS, &[must("rule", Kind::Text), may("arguments", Kind::Any).since(V31)]],
+        fields: &[QUALITY, OPERATORS, &[must("rule", Kind::Text), may("arguments", Kind::Mapping).since(V31)]],
     };
     static LIBRARY: Shape = Shape {
         what: "a library check",
@@ -323,7 +323,7 @@ fn quality(node: &Node) -> &'static Shape {
                 )
                 .since(V31),
                 may("rule", Kind::Text),
-                may("arguments", Kind::Any).since(V31),
+                may("arguments", Kind::Mapping).since(V31),
             ],
         ],
     };

@@ -123,6 +123,13 @@ const CASES: &[Case] = &[
     ),
     case(
         CONTRACT_FILE,
+        ("integer\n", "integer\n        quality: [{metric: nullValues}]\n"),
+        "bad-check",
+        (16, 19),
+        "`mustBe: 0`",
+    ),
+    case(
+        CONTRACT_FILE,
         ("status: active", "status: active\ncustomProperties:\n  - property: meshgate.onbreach\n    value: warn"),
         "unknown-field",
         (7, 15),
