@@ -1,1 +1,11 @@
-//! Integration tests.
+//! The gate from end to end, in process: meshes of documents, tables by the real writers, many principals.
+//!
+//! * `mesh`: the world that most tests look at.
+//! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
+//! * `probes`: what a principal may not see does not exist.
+//! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
+
+mod mesh;
+mod probes;
+mod slt;
+mod spine;

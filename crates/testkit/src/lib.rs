@@ -1,1 +1,15 @@
-//! Builders of meshes, tables, tokens and an in-process gateway
+//! What tests build their worlds from: meshes of documents, tables written by the real writers, principals with tokens,
+//! and a gateway in process.
+//!
+//! * [`World`]: a mesh in a temporary directory and a gateway over it.
+//! * [`Product`]: a product's documents from a few words.
+//! * [`ambient`]: a clock and a source of randomness for tests.
+//!
+//! Never a normal dependency: nothing of it may be in the binary.
+
+pub mod ambient;
+mod documents;
+mod world;
+
+pub use documents::{Column, Product};
+pub use world::{World, WorldBuilder, rows_text};

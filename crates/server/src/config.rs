@@ -1,0 +1,134 @@
+//! The gateway's own configuration, in two stages: what was written ([`raw`]), then what it means ([`Config`]).
+//!
+//! A value comes from the command line, else from `MESHGATE_<SECTION>__<KEY>`, else from the file, else from a default
+//! that serves one machine. A key that nobody knows is an error with a suggestion; a key whose feature is not built is
+//! refused by its name.
+
+mod credentials;
+mod keys;
+mod layers;
+mod machine;
+mod raw;
+mod resolve;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use meshgate_table::Credentials;
+
+use crate::args::LogFormat;
+use crate::trouble::Outcome;
+
+/// What stands above the file: the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) flight_listen: Option<SocketAddr>,
+    pub(crate) http_listen: Option<SocketAddr>,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) log_format: Option<LogFormat>,
+    pub(crate) log_filter: Option<String>,
+}
+
+/// Everything resolved and checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Which `servers[].environment` of a contract is used.
+    pub(crate) environment: Option<String>,
+    pub(crate) flight: Flight,
+    pub(crate) http: Http,
+    pub(crate) state: State,
+    pub(crate) identity: Identity,
+    pub(crate) engine: Engine,
+    pub(crate) cache: Cache,
+    /// `[credentials.<name>]`, which mesh.yaml names.
+    pub(crate) credentials: BTreeMap<String, Credentials>,
+    pub(crate) audit: Audit,
+    pub(crate) log: Log,
+}
+
+/// `[flight]`
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) listen: SocketAddr,
+    pub(crate) message_bytes_max: usize,
+    pub(crate) drain_s: u32,
+}
+
+/// `[http]`
+#[derive(Debug)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    pub(crate) external_url: Option<url::Url>,
+}
+
+/// `[state]`
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The SQLite file.
+    pub(crate) file: PathBuf,
+    /// The directory it lies in, where the audit trail and spilled data go by default.
+    pub(crate) directory: PathBuf,
+}
+
+/// `[identity]`
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) anonymous: bool,
+    pub(crate) password_login: bool,
+}
+
+/// `[engine]`
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) memory_bytes: usize,
+    pub(crate) spill_dir: PathBuf,
+    pub(crate) spill_bytes: u64,
+    pub(crate) threads: usize,
+    pub(crate) deadline_s_default: u32,
+    pub(crate) deadline_s_max: u32,
+    pub(crate) queries_max: usize,
+    pub(crate) queries_per_principal_max: usize,
+    pub(crate) queue_len_max: usize,
+    pub(crate) result_rows_max: u64,
+}
+
+/// `[cache]`
+#[derive(Debug)]
+pub(crate) struct Cache {
+    pub(crate) footers_bytes: u64,
+}
+
+/// `[audit]`
+#[derive(Debug)]
+pub(crate) struct Audit {
+    pub(crate) dir: PathBuf,
+    pub(crate) fsync: bool,
+}
+
+/// `[log]`
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: Option<String>,
+}
+
+impl Config {
+    /// Reads the file if there is one, the environment, and the command line.
+    pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Outcome<Self> {
+        Self::from_layers(file, std::env::vars(), overrides)
+    }
+
+    fn from_layers(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        overrides: &Overrides,
+    ) -> Outcome<Self> {
+        let written = layers::read(file, environment)?;
+        resolve::resolve(written, overrides)
+    }
+}
+
+#[cfg(test)]
+mod tests;

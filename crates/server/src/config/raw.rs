@@ -1,0 +1,101 @@
+//! The configuration as it is written. Every key is optional here; [`super::resolve`] says what it means.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::secret::SecretText;
+use crate::args::LogFormat;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Raw {
+    pub(super) environment: Option<String>,
+    pub(super) flight: Flight,
+    pub(super) http: Http,
+    pub(super) state: State,
+    pub(super) identity: Identity,
+    pub(super) engine: Engine,
+    pub(super) cache: Cache,
+    pub(super) credentials: BTreeMap<String, Credentials>,
+    pub(super) audit: Audit,
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Flight {
+    pub(super) listen: Option<String>,
+    pub(super) max_message_mib: Option<u64>,
+    pub(super) drain_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    pub(super) listen: Option<String>,
+    pub(super) external_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct State {
+    pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Identity {
+    pub(super) anonymous: Option<bool>,
+    pub(super) password_login: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Engine {
+    pub(super) memory_mib: Option<u64>,
+    pub(super) spill_dir: Option<PathBuf>,
+    pub(super) spill_mib: Option<u64>,
+    pub(super) threads: Option<u64>,
+    pub(super) deadline_s_default: Option<u64>,
+    pub(super) deadline_s_max: Option<u64>,
+    pub(super) queries_max: Option<u64>,
+    pub(super) queries_per_principal_max: Option<u64>,
+    pub(super) queue_len_max: Option<u64>,
+    pub(super) result_rows_max: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    pub(super) footers_mib: Option<u64>,
+}
+
+/// One `[credentials.<name>]`; which keys are good depends on `type`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Credentials {
+    pub(super) r#type: Option<String>,
+    pub(super) access_key: Option<SecretText>,
+    pub(super) secret_key: Option<SecretText>,
+    pub(super) session_token: Option<SecretText>,
+    pub(super) region: Option<SecretText>,
+    pub(super) endpoint: Option<SecretText>,
+    pub(super) allow_http: Option<bool>,
+    pub(super) virtual_hosted: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Audit {
+    pub(super) dir: Option<PathBuf>,
+    pub(super) fsync: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) format: Option<LogFormat>,
+    pub(super) filter: Option<String>,
+}

@@ -1,0 +1,126 @@
+//! From what was written to what it means.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::{Audit, Cache, Config, Engine, Flight, Http, Identity, Log, Overrides, State, credentials, machine, raw};
+use meshgate_state::Home;
+
+use crate::args::LogFormat;
+use crate::paths;
+use crate::trouble::{Outcome, Trouble};
+
+const MIB: u64 = 1024 * 1024;
+const FLIGHT_LISTEN: &str = "127.0.0.1:31337";
+const HTTP_LISTEN: &str = "127.0.0.1:31338";
+
+pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
+    let state = state(&raw.state, overrides)?;
+    let credentials = raw.credentials.iter().map(|(name, raw)| Ok((name.clone(), credentials::resolve(name, raw)?)));
+    Ok(Config {
+        environment: raw.environment,
+        flight: Flight {
+            listen: listen("flight.listen", overrides.flight_listen, raw.flight.listen.as_deref(), FLIGHT_LISTEN)?,
+            message_bytes_max: mib("flight.max_message_mib", raw.flight.max_message_mib.unwrap_or(64))?,
+            drain_s: u32::try_from(raw.flight.drain_s.unwrap_or(30)).unwrap_or(u32::MAX),
+        },
+        http: Http {
+            listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)?,
+            external_url: raw.http.external_url.as_deref().map(external_url).transpose()?,
+        },
+        identity: Identity {
+            anonymous: raw.identity.anonymous.unwrap_or(false),
+            password_login: raw.identity.password_login.unwrap_or(true),
+        },
+        engine: engine(&raw.engine, &state.directory)?,
+        cache: Cache { footers_bytes: mib("cache.footers_mib", raw.cache.footers_mib.unwrap_or(256))? as u64 },
+        credentials: credentials.collect::<Outcome<_>>()?,
+        audit: Audit {
+            dir: raw.audit.dir.unwrap_or_else(|| Home::new(&state.directory).audit()),
+            fsync: raw.audit.fsync.unwrap_or(true),
+        },
+        log: Log {
+            format: overrides.log_format.or(raw.log.format).unwrap_or(LogFormat::Text),
+            filter: overrides.log_filter.clone().or(raw.log.filter),
+        },
+        state,
+    })
+}
+
+fn listen(key: &str, over: Option<SocketAddr>, written: Option<&str>, default: &str) -> Outcome<SocketAddr> {
+    let text = written.unwrap_or(default);
+    over.map_or_else(|| text.parse(), Ok).map_err(|error| {
+        Trouble::config(format!("`{key}` cannot be `{text}`"))
+            .because(&error)
+            .hint("write an IP address and a port, such as 0.0.0.0:31337 or [::]:31337; port 0 picks a free one")
+    })
+}
+
+fn external_url(text: &str) -> Outcome<url::Url> {
+    url::Url::parse(text)
+        .map_err(|error| Trouble::config(format!("`http.external_url` cannot be `{text}`")).because(&error))
+}
+
+fn state(raw: &raw::State, overrides: &Overrides) -> Outcome<State> {
+    if let Some(directory) = &overrides.state {
+        return Ok(State { file: Home::new(directory).database(), directory: directory.clone() });
+    }
+    let Some(url) = raw.url.as_deref() else {
+        let directory = paths::state_directory()?;
+        return Ok(State { file: Home::new(&directory).database(), directory });
+    };
+    let wrong = |why: &str| Trouble::config(format!("`state.url` cannot be `{url}`")).why(why);
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Err(wrong("this version keeps its state in SQLite only").hint("write sqlite:///var/lib/meshgate/state.db"));
+    }
+    let file = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|file| !file.is_empty());
+    let file = PathBuf::from(file.ok_or_else(|| {
+        wrong("it names no SQLite file").hint("write sqlite:///var/lib/meshgate/state.db")
+    })?);
+    let directory = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(State { file, directory })
+}
+
+fn engine(raw: &raw::Engine, state: &Path) -> Outcome<Engine> {
+    let half_of_memory = || machine::memory_mib().map_or(1024, |mib| (mib / 2).max(256));
+    let deadline_s_default = seconds("engine.deadline_s_default", raw.deadline_s_default.unwrap_or(300))?;
+    let deadline_s_max = seconds("engine.deadline_s_max", raw.deadline_s_max.unwrap_or(3_600))?;
+    if deadline_s_default > deadline_s_max {
+        return Err(Trouble::config("`engine.deadline_s_default` is longer than `engine.deadline_s_max`"));
+    }
+    let usual = meshgate_engine::Options::default();
+    let number = |written: Option<u64>, usual: usize| written.unwrap_or(usual as u64);
+    Ok(Engine {
+        memory_bytes: mib("engine.memory_mib", raw.memory_mib.unwrap_or_else(half_of_memory))?,
+        spill_dir: raw.spill_dir.clone().unwrap_or_else(|| paths::spill(state)),
+        spill_bytes: mib("engine.spill_mib", raw.spill_mib.unwrap_or(usual.spill_bytes / MIB))? as u64,
+        threads: count("engine.threads", number(raw.threads, machine::threads()))?,
+        deadline_s_default,
+        deadline_s_max,
+        queries_max: count("engine.queries_max", number(raw.queries_max, usual.queries_max))?,
+        queries_per_principal_max: count(
+            "engine.queries_per_principal_max",
+            number(raw.queries_per_principal_max, usual.queries_per_principal_max),
+        )?,
+        queue_len_max: usize::try_from(number(raw.queue_len_max, usual.queue_len_max)).unwrap_or(usize::MAX),
+        result_rows_max: raw.result_rows_max.unwrap_or(usual.result_rows_max),
+    })
+}
+
+fn mib(key: &str, mib: u64) -> Outcome<usize> {
+    let bytes = mib.checked_mul(MIB).filter(|bytes| *bytes > 0).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {mib}")).hint("give a number of MiB above 0"))
+}
+
+fn count(key: &str, number: u64) -> Outcome<usize> {
+    let count = usize::try_from(number).ok().filter(|count| *count > 0);
+    count.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {number}")).hint("give a number above 0"))
+}
+
+fn seconds(key: &str, number: u64) -> Outcome<u32> {
+    let seconds = u32::try_from(number).ok().filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {number}")).hint("give seconds above 0"))
+}

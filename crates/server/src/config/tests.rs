@@ -1,0 +1,145 @@
+//! Configurations, good and bad.
+
+use std::path::PathBuf;
+
+use meshgate_table::Credentials;
+
+use super::{Config, Engine, Overrides, keys};
+use crate::args::LogFormat;
+use crate::trouble::{Exit, Trouble};
+
+fn load(text: &str, environment: &[(&str, &str)], overrides: &Overrides) -> Result<Config, Trouble> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("meshgate.toml");
+    std::fs::write(&file, text).expect("a file");
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_layers(Some(&file), environment, overrides)
+}
+
+fn at(state: &str) -> Overrides {
+    Overrides { state: Some(PathBuf::from(state)), ..Overrides::default() }
+}
+
+#[test]
+fn defaults_serve_one_machine() {
+    let config = Config::from_layers(None, std::iter::empty(), &at("/s")).expect("no file is fine");
+    assert_eq!(config.flight.listen.to_string(), "127.0.0.1:31337");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:31338");
+    assert_eq!(config.state.file, PathBuf::from("/s/state.db"));
+    assert_eq!(config.audit.dir, PathBuf::from("/s/audit"));
+    assert!(config.audit.fsync && config.identity.password_login && !config.identity.anonymous);
+    assert!(config.engine.memory_bytes >= 256 << 20 && config.engine.threads > 0);
+}
+
+#[test]
+fn the_commented_example_holds_every_key_and_every_default() {
+    let example = include_str!("../../../../deploy/meshgate.toml");
+    for key in keys::KEYS {
+        let last = key.rsplit('.').next().expect("a key has a last part");
+        assert!(example.contains(&format!("{last} = ")), "deploy/meshgate.toml does not show {key}");
+    }
+    // With every comment sign taken off it must still be a configuration.
+    let uncommented: String = example.lines().map(|line| line.strip_prefix("#! ").unwrap_or(line)).fold(
+        String::new(),
+        |text, line| text + line + "\n",
+    );
+    let shown = load(&uncommented, &[("MESHGATE_CREDENTIALS__LAKE__SECRET_KEY", "x")], &at("/var/lib/meshgate"));
+    let shown = shown.unwrap_or_else(|trouble| panic!("{trouble}"));
+    let defaults = load("", &[], &at("/var/lib/meshgate")).expect("an empty file is fine");
+    assert_eq!(format!("{:?} {:?} {:?}", shown.flight, shown.identity, shown.audit), format!("{:?} {:?} {:?}", defaults.flight, defaults.identity, defaults.audit));
+    let counts = |engine: &Engine| {
+        let Engine { queries_max, queries_per_principal_max, queue_len_max, result_rows_max, .. } = engine;
+        (*queries_max, *queries_per_principal_max, *queue_len_max, *result_rows_max)
+    };
+    assert_eq!(counts(&shown.engine), counts(&defaults.engine));
+    assert_eq!(shown.engine.spill_bytes, defaults.engine.spill_bytes);
+    assert_eq!(shown.engine.spill_dir, defaults.engine.spill_dir);
+    assert_eq!(shown.engine.deadline_s_default, defaults.engine.deadline_s_default);
+    assert_eq!(shown.engine.deadline_s_max, defaults.engine.deadline_s_max);
+    assert_eq!(shown.cache.footers_bytes, defaults.cache.footers_bytes);
+}
+
+#[test]
+fn the_environment_stands_above_the_file_and_the_command_line_above_both() {
+    let text = "[flight]\nlisten = \"127.0.0.1:1\"\ndrain_s = 1\n[log]\nformat = \"text\"\n[engine]\nthreads = 1\n";
+    let environment = [
+        ("MESHGATE_FLIGHT__LISTEN", "127.0.0.1:2"),
+        ("MESHGATE_FLIGHT__DRAIN_S", "7"),
+        ("MESHGATE_ENVIRONMENT", "prod"),
+        ("MESHGATE_IDENTITY__ANONYMOUS", "true"),
+        ("MESHGATE_LOG__FILTER", "12"),
+        ("MESHGATE_CREDENTIALS__LAKE__TYPE", "s3"),
+        ("MESHGATE_CREDENTIALS__LAKE__REGION", "eu-1"),
+        ("MESHGATE_TOKEN", "mg_not_a_config_key"),
+        ("OTHER__THING", "1"),
+    ];
+    let overrides =
+        Overrides { flight_listen: "127.0.0.1:3".parse().ok(), log_format: Some(LogFormat::Json), ..at("/s") };
+    let config = load(text, &environment, &overrides).expect("a good configuration");
+    assert_eq!(config.flight.listen.port(), 3);
+    assert_eq!(config.flight.drain_s, 7);
+    assert_eq!(config.environment.as_deref(), Some("prod"));
+    assert_eq!(config.log.filter.as_deref(), Some("12"));
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert!(config.identity.anonymous);
+    assert!(matches!(&config.credentials["lake"], Credentials::S3(s3) if s3.region.as_deref() == Some("eu-1")));
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
+    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        ("[flight]\nlisen = \"x\"", &[], &["`flight.lisen`", "meshgate.toml:2:1", "`flight.listen`?"]),
+        ("[engin]\nthreads = 1", &[], &["`engin.threads`", "`engine.threads`?"]),
+        ("[flight.tls]\nkey = \"k\"", &[], &["`flight.tls`", "does not have TLS"]),
+        ("[[identity.oidc]]\nissuer = \"i\"", &[], &["`identity.oidc`", "does not have login with OIDC"]),
+        ("[cache]\nresults_mib = 1", &[], &["`cache.results_mib`"]),
+        ("[state]\nurl = \"postgres://h/d\"", &[], &["`state.url`", "SQLite only"]),
+        ("[state]\nurl = \"/var/x\"", &[], &["`state.url`", "sqlite:///"]),
+        ("[engine]\nthreads = \"many\"", &[], &["meshgate.toml:2:11", "invalid type"]),
+        ("[engine]\nthreads = 0", &[], &["`engine.threads`", "above 0"]),
+        ("[engine]\ndeadline_s_default = 7200", &[], &["longer than"]),
+        ("[flight]\nlisten = \"localhost\"", &[], &["`flight.listen`", "port"]),
+        ("a = [", &[], &["meshgate.toml:1:"]),
+        ("[credentials.lake]\ntype = \"gcs\"", &[], &["`gcs`", "does not read gcs"]),
+        ("[credentials.lake]\nregion = \"x\"", &[], &["no `type`"]),
+        ("[credentials.lake]\ntype = \"s3\"\nsecret_kye = \"x\"", &[], &["`credentials.lake.secret_key`?"]),
+        ("[credentials.lake]\ntype = \"s3\"\nsecret_key = \"x\"", &[], &["only one of"]),
+        (
+            "[credentials.lake]\ntype = \"s3\"\naccess_key = \"env:NO_SUCH_VARIABLE_HERE\"",
+            &[],
+            &["credentials.lake.access_key", "NO_SUCH_VARIABLE_HERE"],
+        ),
+        ("", &[("MESHGATE_ENGINE__THREDS", "1")], &["MESHGATE_ENGINE__THREDS", "`engine.threads`?"]),
+        ("", &[("MESHGATE_ENGINE__THREADS", "many")], &["MESHGATE_ENGINE__THREADS", "invalid type"]),
+    ];
+    for (text, environment, expected) in cases {
+        let state = if text.contains("[state]") { Overrides::default() } else { at("/s") };
+        let trouble = load(text, environment, &state).map(|_| ()).expect_err(text);
+        assert_eq!(trouble.exit(), Exit::Config, "{text}");
+        let said = trouble.to_string();
+        for part in *expected {
+            assert!(said.contains(part), "{text}\n{said}\nlacks {part}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_fetched_and_never_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("key");
+    std::fs::write(&file, "hunter2\n").expect("a file");
+    let text =
+        format!("[credentials.l]\ntype = \"s3\"\naccess_key = \"hunter1\"\nsecret_key = \"file:{}\"\n", file.display());
+    let config = load(&text, &[], &at("/s")).expect("a good configuration");
+    let Credentials::S3(s3) = &config.credentials["l"] else { panic!("another kind") };
+    assert_eq!(s3.secret_key.as_ref().map(|key| key.expose()), Some("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter"));
+}
+
+#[test]
+fn a_sqlite_url_names_the_state_directory() {
+    let text = "[state]\nurl = \"sqlite:///var/lib/mg/state.db\"";
+    let config = load(text, &[], &Overrides::default()).expect("a good configuration");
+    assert_eq!(config.state.file, PathBuf::from("/var/lib/mg/state.db"));
+    assert_eq!(config.audit.dir, PathBuf::from("/var/lib/mg/audit"));
+}

@@ -1,0 +1,46 @@
+//! The ready file: there as a whole or not at all.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Served;
+use crate::trouble::{Outcome, Trouble};
+
+/// Writes it beside its place and moves it there.
+pub(super) fn write(file: &Path, served: &Served) -> Outcome {
+    let content = json!({
+        "flight": served.flight.to_string(),
+        "http": served.http.to_string(),
+        "pid": std::process::id(),
+        "epoch": served.epoch.0,
+    });
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let beside = file.with_file_name(name);
+    let written = std::fs::write(&beside, format!("{content}\n")).and_then(|()| std::fs::rename(&beside, file));
+    written.map_err(|error| {
+        Trouble::failure(format!("the ready file {} cannot be written", file.display())).because(&error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use meshgate_model::Epoch;
+
+    use super::{Served, write};
+
+    #[test]
+    fn holds_addresses_pid_and_epoch_and_leaves_nothing_else() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("ready");
+        let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        write(&file, &Served { flight: address(1), http: address(2), epoch: Epoch(3) }).expect("writes");
+        let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).expect("a file")).expect("JSON");
+        let expected = serde_json::json!({
+            "flight": "127.0.0.1:1", "http": "127.0.0.1:2", "pid": std::process::id(), "epoch": 3
+        });
+        assert_eq!(read, expected);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 1);
+    }
+}

@@ -1,0 +1,237 @@
+//! Who is given to whom: the only place that knows every crate.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meshgate_engine::Engine;
+use meshgate_flight::Settings;
+use meshgate_gateway::{Gateway, Limits, MeshSource, Parts};
+use meshgate_identity::{Identity, Options as IdentityOptions, SessionKey};
+use meshgate_ledger::{Ledger, Options as LedgerOptions};
+use meshgate_model::{Clock, Entropy, Epoch, Finding, Severity};
+use meshgate_product::Watcher;
+use meshgate_state::State;
+use meshgate_table::{CacheOptions, StoreOptions, TableFormat, Tables};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::ambient::{SystemClock, SystemEntropy};
+use crate::config::Config;
+use crate::trouble::{Outcome, Trouble};
+
+/// How soon a running query ends after its token was revoked or has expired.
+const REVALIDATE_EVERY: Duration = Duration::from_secs(2);
+
+/// A gateway with everything that works for it.
+pub(super) struct Wired {
+    gateway: Arc<Gateway>,
+    ledger: Arc<Ledger>,
+    state: State,
+    flight: Settings,
+    _watcher: Watcher,
+    _chores: JoinSet<()>,
+}
+
+/// Builds everything from the bottom up. Nothing listens yet.
+pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    // The watcher starts before the mesh is read, so that no change is missed in between.
+    let (touched, touches) = watch::channel(());
+    let watcher = Watcher::start(mesh, move || drop(touched.send(())));
+    let watcher = watcher.map_err(|error| Trouble::of("the mesh cannot be watched", &error))?;
+
+    let state = State::open(&format!("sqlite://{}", config.state.file.display())).await;
+    let state = state.map_err(|error| Trouble::of("the state cannot be opened", &error))?;
+    let secrets = Secrets::of(&state, entropy.as_ref()).await?;
+    let ledger = Ledger::open(
+        &config.audit.dir,
+        LedgerOptions { fsync: config.audit.fsync, ..LedgerOptions::default() },
+        clock.clone(),
+    );
+    let ledger = Arc::new(ledger.map_err(|error| Trouble::of("the audit trail cannot be opened", &error))?);
+    let engine = Engine::new(engine_options(config));
+    let engine = Arc::new(engine.map_err(|error| Trouble::of("the engine cannot be started", &error))?);
+    let tables = Arc::new(Tables::new(
+        formats(),
+        CacheOptions { footers_bytes: config.cache.footers_bytes, ..CacheOptions::default() },
+        clock.clone(),
+    ));
+    let identity = Identity::new(
+        Arc::new(state.clone()),
+        IdentityOptions {
+            anonymous: config.identity.anonymous,
+            password_login: config.identity.password_login,
+            session_key: Some(SessionKey::new(secrets.session)),
+            ..IdentityOptions::default()
+        },
+        clock.clone(),
+        entropy.as_ref(),
+    );
+    let gateway = Gateway::open(Parts {
+        identity,
+        ledger: ledger.clone(),
+        tables,
+        engine,
+        mesh: MeshSource {
+            directory: mesh.to_owned(),
+            environment: config.environment.clone(),
+            credentials: config.credentials.clone(),
+            stores: StoreOptions::default(),
+        },
+        mesh_key: secrets.mesh,
+        limits: Limits::default(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    });
+    let gateway = gateway.await.map_err(|error| {
+        Trouble::of(format!("the mesh in {} cannot be served", mesh.display()), &error)
+            .in_config()
+            .hint(format!("`meshgate check {}` shows everything that is wrong", mesh.display()))
+    })?;
+    report(&gateway.findings());
+    let flight = Settings {
+        max_message_bytes: config.flight.message_bytes_max,
+        drain_s: config.flight.drain_s,
+        ..Settings::new(secrets.seal, clock, entropy)
+    };
+    let chores = chores(&gateway, touches);
+    Ok(Wired { gateway, ledger, state, flight, _watcher: watcher, _chores: chores })
+}
+
+/// The gateway's own secrets, kept in its state.
+struct Secrets {
+    mesh: [u8; 32],
+    seal: [u8; 32],
+    session: [u8; 32],
+}
+
+impl Secrets {
+    async fn of(state: &State, entropy: &dyn Entropy) -> Outcome<Self> {
+        let failed = |error| Trouble::of("the gateway's secrets cannot be read", &error);
+        Ok(Self {
+            mesh: state.secret("mesh", entropy).await.map_err(failed)?,
+            seal: state.secret("seal", entropy).await.map_err(failed)?,
+            session: state.secret("session", entropy).await.map_err(failed)?,
+        })
+    }
+}
+
+fn formats() -> Vec<Arc<dyn TableFormat>> {
+    vec![Arc::new(meshgate_table_delta::DeltaFormat), Arc::new(meshgate_table_iceberg::IcebergFormat)]
+}
+
+fn engine_options(config: &Config) -> meshgate_engine::Options {
+    let engine = &config.engine;
+    meshgate_engine::Options {
+        memory_bytes: engine.memory_bytes,
+        memory_bytes_per_query: engine.memory_bytes,
+        // The engine clears its directory when it starts: it gets one of its own inside what the operator named.
+        spill_dir: engine.spill_dir.join("queries"),
+        spill_bytes: engine.spill_bytes,
+        threads: engine.threads,
+        deadline_s_default: engine.deadline_s_default,
+        deadline_s_max: engine.deadline_s_max,
+        queries_max: engine.queries_max,
+        queries_per_principal_max: engine.queries_per_principal_max,
+        queue_len_max: engine.queue_len_max,
+        result_rows_max: engine.result_rows_max,
+        ..meshgate_engine::Options::default()
+    }
+}
+
+/// What has to be done again and again. Ends when the set is dropped.
+fn chores(gateway: &Arc<Gateway>, mut touches: watch::Receiver<()>) -> JoinSet<()> {
+    let mut chores = JoinSet::new();
+    let reloading = gateway.clone();
+    chores.spawn(async move {
+        while touches.changed().await.is_ok() {
+            reload(&reloading).await;
+        }
+    });
+    let revalidating = gateway.clone();
+    chores.spawn(async move {
+        let mut every = tokio::time::interval(REVALIDATE_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            revalidating.revalidate().await;
+        }
+    });
+    chores
+}
+
+async fn reload(gateway: &Gateway) {
+    match gateway.reload().await {
+        Ok(epoch) => {
+            tracing::info!(%epoch, "the mesh was read again");
+            report(&gateway.findings());
+        }
+        Err(error) => tracing::error!(%error, "the mesh was not read again: the one before stays in force"),
+    }
+}
+
+fn report(findings: &[Finding]) {
+    for finding in findings {
+        match finding.severity {
+            Severity::Error => tracing::error!(scope = %finding.scope, "{finding}"),
+            Severity::Warning => tracing::warn!(scope = %finding.scope, "{finding}"),
+            Severity::Notice => tracing::debug!(scope = %finding.scope, "{finding}"),
+        }
+    }
+}
+
+impl Wired {
+    /// The release in force.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.gateway.epoch()
+    }
+
+    /// Reads the mesh again.
+    pub(super) async fn reload(&self) {
+        reload(&self.gateway).await;
+    }
+
+    /// Serves Flight SQL until told to stop, then drains.
+    pub(super) fn serve_flight(
+        &self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        let served = meshgate_flight::serve(listener, self.gateway.clone(), self.flight.clone(), None, told(stop));
+        async { served.await.map_err(|error| Trouble::failure("the Flight SQL listener failed").because(&error)) }
+    }
+
+    /// Serves HTTP until told to stop.
+    pub(super) fn serve_http(
+        &self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        let served = meshgate_http::serve(listener, self.gateway.clone(), told(stop));
+        async { served.await.map_err(|error| Trouble::failure("the HTTP listener failed").because(&error)) }
+    }
+
+    /// Takes no new work from now on.
+    pub(super) fn drain(&self) {
+        self.gateway.drain();
+    }
+
+    /// Ends what is left and writes the last records.
+    pub(super) async fn close(self) {
+        self.gateway.stop_running();
+        let ledger = self.ledger.clone();
+        if tokio::task::spawn_blocking(move || ledger.close()).await.is_err() {
+            tracing::error!("the audit trail could not be closed");
+        }
+        self.state.close().await;
+    }
+}
+
+/// Ready when it is time to stop.
+async fn told(mut stop: watch::Receiver<bool>) {
+    // An error says that the sender is gone, which means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
