@@ -383,7 +383,9 @@ mod tests {
     #[test]
     fn repeated_attributes_are_kept_apart() {
         let line = ["meshgate", "token", "create", "--user", "ana", "--attribute", "c=DE", "--attribute", "c=a=b"];
-        let Command::Token(Token::Create(create)) = Arguments::parse_from(line).command else { panic!("another command") };
+        let Command::Token(Token::Create(create)) = Arguments::parse_from(line).command else {
+            panic!("another command")
+        };
         let pairs: Vec<_> = create.carries.attributes.iter().map(|a| (a.name.as_str(), a.value.as_str())).collect();
         assert_eq!(pairs, [("c", "DE"), ("c", "a=b")]);
     }

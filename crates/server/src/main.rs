@@ -27,7 +27,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Arguments;
-use trouble::Exit;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -95,11 +95,7 @@ pub(crate) fn run(
 }
 
 /// Waits for the signal to stop, reloading meanwhile when asked to. A wire that ends unasked is a failure.
-async fn until_stopped(
-    signals: &mut signals::Signals,
-    wires: &mut JoinSet<Outcome>,
-    wired: &wiring::Wired,
-) -> Outcome {
+async fn until_stopped(signals: &mut signals::Signals, wires: &mut JoinSet<Outcome>, wired: &wiring::Wired) -> Outcome {
     loop {
         tokio::select! {
             signal = signals.next() => match signal {

@@ -20,9 +20,7 @@ pub(crate) fn directory(arguments: &StateDir) -> Outcome<PathBuf> {
 pub(crate) async fn open(arguments: &StateDir) -> Outcome<State> {
     let directory = directory(arguments)?;
     let opened = State::open_in(&Home::new(&directory)).await;
-    opened.map_err(|error| {
-        Trouble::of(format!("the state in {} cannot be opened", directory.display()), &error)
-    })
+    opened.map_err(|error| Trouble::of(format!("the state in {} cannot be opened", directory.display()), &error))
 }
 
 /// What issues tokens and keeps users.

@@ -58,8 +58,7 @@ fn address(release: &Release, text: &str) -> Outcome<TableAddress> {
 async fn principal(arguments: &AccessExplain, types: &AttributeTypes) -> Outcome<Principal> {
     if let Some(token) = &arguments.token {
         let state = state::open(&arguments.state).await?;
-        let identity =
-            Identity::new(Arc::new(state), Options::default(), Arc::new(SystemClock), &SystemEntropy);
+        let identity = Identity::new(Arc::new(state), Options::default(), Arc::new(SystemClock), &SystemEntropy);
         let credential = Credential::Bearer(Secret::new(token));
         let found = identity.authenticate(&credential, &ClientInfo::default(), types).await;
         return found.map_err(|error| Trouble::of("the token's holder cannot be found", &error));
@@ -74,7 +73,8 @@ async fn principal(arguments: &AccessExplain, types: &AttributeTypes) -> Outcome
             Trouble::usage(format!("mesh.yaml declares no attribute `{name}`"))
                 .hint(format!("attributes are {}", types.keys().cloned().collect::<Vec<_>>().join(", ")))
         })?;
-        let value = kind.read(&name, &texts).map_err(|error| Trouble::usage("an attribute does not fit").because(&error))?;
+        let value =
+            kind.read(&name, &texts).map_err(|error| Trouble::usage("an attribute does not fit").because(&error))?;
         attributes.insert(name, value);
     }
     let groups = arguments.carries.groups.iter().cloned().collect();

@@ -23,7 +23,9 @@ pub(super) fn verify(arguments: &AuditVerify) -> Outcome<Exit> {
             output::line(format!("whole: {records} records in {segments} files, last hash {}", whole.last_hash_hex()))?;
             if whole.unfinished_bytes > 0 {
                 let unfinished = whole.unfinished_bytes;
-                output::line(format!("{unfinished} bytes behind the last record are being written, or were torn by a crash"))?;
+                output::line(format!(
+                    "{unfinished} bytes behind the last record are being written, or were torn by a crash"
+                ))?;
             }
             Ok(Exit::Success)
         }

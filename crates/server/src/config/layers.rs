@@ -75,9 +75,10 @@ fn lay(table: &mut Table, path: &[&str], name: &str, text: &str) -> Outcome {
     let candidates = typed.into_iter().chain([Value::String(text.to_owned())]);
     let mut complaint = None;
     for value in candidates {
-        let alone = path.iter().rev().fold(value.clone(), |inner, key| {
-            Value::Table(Table::from_iter([((*key).to_owned(), inner)]))
-        });
+        let alone = path
+            .iter()
+            .rev()
+            .fold(value.clone(), |inner, key| Value::Table(Table::from_iter([((*key).to_owned(), inner)])));
         match Raw::deserialize(alone) {
             Ok(_) => return put(table, path, value, name),
             Err(error) => complaint = complaint.or(Some(error)),

@@ -71,12 +71,14 @@ fn state(raw: &raw::State, overrides: &Overrides) -> Outcome<State> {
     };
     let wrong = |why: &str| Trouble::config(format!("`state.url` cannot be `{url}`")).why(why);
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Err(wrong("this version keeps its state in SQLite only").hint("write sqlite:///var/lib/meshgate/state.db"));
+        return Err(
+            wrong("this version keeps its state in SQLite only").hint("write sqlite:///var/lib/meshgate/state.db")
+        );
     }
     let file = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|file| !file.is_empty());
-    let file = PathBuf::from(file.ok_or_else(|| {
-        wrong("it names no SQLite file").hint("write sqlite:///var/lib/meshgate/state.db")
-    })?);
+    let file = PathBuf::from(
+        file.ok_or_else(|| wrong("it names no SQLite file").hint("write sqlite:///var/lib/meshgate/state.db"))?,
+    );
     let directory = match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -39,14 +39,17 @@ fn the_commented_example_holds_every_key_and_every_default() {
         assert!(example.contains(&format!("{last} = ")), "deploy/meshgate.toml does not show {key}");
     }
     // With every comment sign taken off it must still be a configuration.
-    let uncommented: String = example.lines().map(|line| line.strip_prefix("#! ").unwrap_or(line)).fold(
-        String::new(),
-        |text, line| text + line + "\n",
-    );
+    let uncommented: String = example
+        .lines()
+        .map(|line| line.strip_prefix("#! ").unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n");
     let shown = load(&uncommented, &[("MESHGATE_CREDENTIALS__LAKE__SECRET_KEY", "x")], &at("/var/lib/meshgate"));
     let shown = shown.unwrap_or_else(|trouble| panic!("{trouble}"));
     let defaults = load("", &[], &at("/var/lib/meshgate")).expect("an empty file is fine");
-    assert_eq!(format!("{:?} {:?} {:?}", shown.flight, shown.identity, shown.audit), format!("{:?} {:?} {:?}", defaults.flight, defaults.identity, defaults.audit));
+    assert_eq!(
+        format!("{:?} {:?} {:?}", shown.flight, shown.identity, shown.audit),
+        format!("{:?} {:?} {:?}", defaults.flight, defaults.identity, defaults.audit)
+    );
     let counts = |engine: &Engine| {
         let Engine { queries_max, queries_per_principal_max, queue_len_max, result_rows_max, .. } = engine;
         (*queries_max, *queries_per_principal_max, *queue_len_max, *result_rows_max)

@@ -59,7 +59,9 @@ fn text(home: &Home, people: &[Ready], served: &Served) -> String {
     for (number, (shows, query)) in (1..).zip(QUERIES) {
         text.push_str(&format!("\n  {number}. {shows}\n  {sql} \\\n    \"{query}\"\n"));
     }
-    text.push_str("\nThe policies behind it are in mesh/domains/*/policies and mesh/governance; edit one and ask again.\n");
+    text.push_str(
+        "\nThe policies behind it are in mesh/domains/*/policies and mesh/governance; edit one and ask again.\n",
+    );
     text.push_str("Ctrl-C ends the demo; the same command starts it again with the same data and tokens.\n\n");
     text
 }

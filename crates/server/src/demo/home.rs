@@ -79,7 +79,8 @@ impl Home {
 
     fn write(&self, note: &Note) -> Outcome {
         let file = self.directory.join(NOTE);
-        let written = serde_json::to_vec_pretty(note).map_err(std::io::Error::from).and_then(|text| fs::write(&file, text));
+        let written =
+            serde_json::to_vec_pretty(note).map_err(std::io::Error::from).and_then(|text| fs::write(&file, text));
         written.map_err(|error| Trouble::failure(format!("{} cannot be written", file.display())).because(&error))
     }
 }

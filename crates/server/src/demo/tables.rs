@@ -77,10 +77,7 @@ pub(super) async fn make(data: &Path, scale: f64) -> Outcome {
 }
 
 /// The next rows, with texts as plain strings: what every writer takes.
-fn part(
-    batches: &mut dyn Iterator<Item = RecordBatch>,
-    progress: &Progress,
-) -> Result<Vec<RecordBatch>, ArrowError> {
+fn part(batches: &mut dyn Iterator<Item = RecordBatch>, progress: &Progress) -> Result<Vec<RecordBatch>, ArrowError> {
     let (mut part, mut rows) = (Vec::new(), 0);
     while rows < PART_ROWS
         && let Some(batch) = batches.next()

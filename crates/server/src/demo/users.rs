@@ -56,7 +56,8 @@ pub(super) async fn ready(home: &Home) -> Outcome<Vec<Ready>> {
     let registrar = state.registrar(Arc::new(SystemClock), Arc::new(SystemEntropy));
     let known = registrar.list_tokens().await.map_err(|error| Trouble::of("tokens cannot be listed", &error))?;
     let kept = fs::read(home.tokens()).ok().and_then(|text| serde_json::from_slice::<Vec<Ready>>(&text).ok());
-    let is_valid = PEOPLE.iter().all(|person| known.iter().any(|token| token.name == person.name && token.revoked.is_none()));
+    let is_valid =
+        PEOPLE.iter().all(|person| known.iter().any(|token| token.name == person.name && token.revoked.is_none()));
     let people = match kept {
         Some(kept) if is_valid && kept.len() == PEOPLE.len() => kept,
         _ => {

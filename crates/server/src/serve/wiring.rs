@@ -7,7 +7,7 @@ use std::time::Duration;
 use meshgate_engine::Engine;
 use meshgate_flight::Settings;
 use meshgate_gateway::{Gateway, Limits, MeshSource, Parts};
-use meshgate_identity::{Identity, Options as IdentityOptions, SessionKey};
+use meshgate_identity::{Identity, Options as IdentityOptions};
 use meshgate_ledger::{Ledger, Options as LedgerOptions};
 use meshgate_model::{Clock, Entropy, Epoch, Finding, Severity};
 use meshgate_product::Watcher;
@@ -64,7 +64,6 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
         IdentityOptions {
             anonymous: config.identity.anonymous,
             password_login: config.identity.password_login,
-            session_key: Some(SessionKey::new(secrets.session)),
             ..IdentityOptions::default()
         },
         clock.clone(),
@@ -105,7 +104,6 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
 struct Secrets {
     mesh: [u8; 32],
     seal: [u8; 32],
-    session: [u8; 32],
 }
 
 impl Secrets {
@@ -114,7 +112,6 @@ impl Secrets {
         Ok(Self {
             mesh: state.secret("mesh", entropy).await.map_err(failed)?,
             seal: state.secret("seal", entropy).await.map_err(failed)?,
-            session: state.secret("session", entropy).await.map_err(failed)?,
         })
     }
 }

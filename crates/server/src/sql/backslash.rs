@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
+use arrow::array::{AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables};
@@ -123,7 +123,8 @@ fn print_columns(schema: &Schema) -> Outcome {
         let kind = metadata.get("ARROW:FLIGHT:SQL:TYPE_NAME").cloned().unwrap_or_else(|| field.data_type().to_string());
         let remark = metadata.get("ARROW:FLIGHT:SQL:REMARKS").map(|text| format!("  -- {text}")).unwrap_or_default();
         let required = if field.is_nullable() { "" } else { " NOT NULL" };
-        writeln!(text, "  {:width$}  {kind}{required}{remark}", field.name()).map_err(|error| output::broken(&error))?;
+        writeln!(text, "  {:width$}  {kind}{required}{remark}", field.name())
+            .map_err(|error| output::broken(&error))?;
     }
     output::text(String::from_utf8_lossy(&text))
 }
@@ -153,5 +154,6 @@ fn texts<'b>(batch: &'b RecordBatch, name: &str) -> Outcome<&'b StringArray> {
 }
 
 fn unexpected(column: &str) -> Trouble {
-    Trouble::failure("the gateway answered with something unexpected").why(format!("the column {column} is not readable"))
+    Trouble::failure("the gateway answered with something unexpected")
+        .why(format!("the column {column} is not readable"))
 }

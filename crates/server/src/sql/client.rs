@@ -156,7 +156,12 @@ mod tests {
         for good in ["grpc://127.0.0.1:31337", "grpc+tcp://localhost:1", "http://[::1]:5"] {
             assert!(endpoint(good).is_ok(), "{good}");
         }
-        for (bad, why) in [("127.0.0.1:31337", "no scheme"), ("grpc+tls://h:1", "without TLS"), ("ftp://h", "not grpc"), ("grpc://a b", "invalid")] {
+        for (bad, why) in [
+            ("127.0.0.1:31337", "no scheme"),
+            ("grpc+tls://h:1", "without TLS"),
+            ("ftp://h", "not grpc"),
+            ("grpc://a b", "invalid"),
+        ] {
             let said = endpoint(bad).expect_err(bad).to_string();
             assert!(said.contains(why), "{said}");
         }

@@ -161,7 +161,8 @@ mod tests {
     fn arrow_streams_read_back() {
         let batches = batches();
         let bytes = rendered(Rows::Arrow, &batches, &batches[0]);
-        let read: Vec<_> = StreamReader::try_new(bytes.as_slice(), None).expect("a stream").map(Result::unwrap).collect();
+        let read: Vec<_> =
+            StreamReader::try_new(bytes.as_slice(), None).expect("a stream").map(Result::unwrap).collect();
         assert_eq!(read, batches);
     }
 
@@ -178,6 +179,9 @@ mod tests {
         let given = text(Rows::Table, &batches, &batches[0]);
         assert_eq!(given.lines().map(str::trim_end).collect::<Vec<_>>(), expected);
         let empty = text(Rows::Table, &[], &batches[0]);
-        assert_eq!(empty.lines().map(str::trim_end).collect::<Vec<_>>(), [" id | name | sum | day", "----+------+-----+-----"]);
+        assert_eq!(
+            empty.lines().map(str::trim_end).collect::<Vec<_>>(),
+            [" id | name | sum | day", "----+------+-----+-----"]
+        );
     }
 }
