@@ -1,3 +1,5 @@
+//! Delta tables by the library's writer, and by hand what that cannot write.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -5,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::logical_expr::{col, lit};
-use meshgate_model::Failure;
+use meshgate_model::{Clock, Failure, Instant};
 use meshgate_table::conformance::{self, Bench, Failed, Fixture};
 use meshgate_table::{Error, Format, Pin, Source, TableFormat};
 use serde_json::{Value, json};
@@ -13,6 +15,16 @@ use serde_json::{Value, json};
 use crate::{DeltaFormat, Mode, write};
 
 struct Delta;
+
+/// The machine's own.
+#[derive(Debug)]
+struct Machine;
+
+impl Clock for Machine {
+    fn now(&self) -> Instant {
+        Instant(chrono::Utc::now().timestamp_micros())
+    }
+}
 
 #[async_trait]
 impl Fixture for Delta {
@@ -22,6 +34,10 @@ impl Fixture for Delta {
 
     async fn append(&self, directory: &Path, batch: RecordBatch, partition_by: &[&str]) -> Result<(), Failed> {
         Ok(write(directory, [batch], partition_by, Mode::Append).await?)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(Machine)
     }
 
     fn evolves(&self) -> bool {
@@ -88,7 +104,7 @@ async fn columns_are_found_by_their_physical_names() {
     let root = root.path().canonicalize().unwrap();
     let properties = json!({"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "3"});
     let table = by_hand(&root, "mapped", json!(["columnMapping"]), mapped(), properties, json!({})).await;
-    let bench = Bench::new(Arc::new(DeltaFormat), &root).unwrap();
+    let bench = Bench::new(Arc::new(DeltaFormat), Arc::new(Machine), &root).unwrap();
     let found = bench.rows(&table, &Pin::Latest, &["name", "col-b", "id"], Some(col("id").gt(lit(7_i64)))).await;
     assert_eq!(found.unwrap(), ["n8|NULL|8", "n9|NULL|9"]);
     let found = bench.rows(&table, &Pin::Latest, &["name"], Some(col("name").eq(lit("n3")))).await.unwrap();
@@ -104,7 +120,7 @@ async fn what_is_not_built_is_refused_by_name() {
         json!([field("col-a", "long", json!({"delta.typeChanges": [{"fromType": "integer", "toType": "long"}]}))]);
     let vector = json!({"deletionVector": {"storageType": "i", "pathOrInlineDv": "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
         "sizeInBytes": 40, "cardinality": 6}});
-    let bench = Bench::new(Arc::new(DeltaFormat), &root).unwrap();
+    let bench = Bench::new(Arc::new(DeltaFormat), Arc::new(Machine), &root).unwrap();
     for (name, features, fields, add, expected) in [
         ("vectors", json!(["deletionVectors"]), plain(), vector, Some("deletion vectors")),
         ("unused vectors", json!(["deletionVectors"]), plain(), json!({}), None),
@@ -136,7 +152,7 @@ async fn files_outside_the_domain_are_refused() {
     let inside = root.join("inside");
     std::fs::create_dir(&inside).unwrap();
     std::fs::create_dir(root.join("outside")).unwrap();
-    let bench = Bench::new(Arc::new(DeltaFormat), &inside).unwrap();
+    let bench = Bench::new(Arc::new(DeltaFormat), Arc::new(Machine), &inside).unwrap();
     let plain = json!([field("col-a", "long", json!({}))]);
     by_hand(&root, "outside", json!([]), plain.clone(), json!({}), json!({})).await;
     let outside = root.join("outside/a b%41.parquet");
@@ -151,7 +167,7 @@ async fn files_outside_the_domain_are_refused() {
         "s3://lake/a.parquet".to_owned(),
     ] {
         let table = by_hand(&inside, "table", json!([]), plain.clone(), json!({}), json!({"path": path})).await;
-        let bench = Bench::new(Arc::new(DeltaFormat), &inside).unwrap();
+        let bench = Bench::new(Arc::new(DeltaFormat), Arc::new(Machine), &inside).unwrap();
         let error = bench.rows(&table, &Pin::Latest, &["col-a"], None).await.expect_err(&path);
         let refused = find(error.as_ref());
         assert!(matches!(refused, Some(Error::OutsideStorage { .. })), "{path}: {error:?}");

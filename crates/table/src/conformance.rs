@@ -14,8 +14,9 @@ use arrow::util::display::array_value_to_string;
 use async_trait::async_trait;
 use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::TryStreamExt;
 use meshgate_model::{Clock, Instant};
 
 use crate::{CacheOptions, DomainStores, Error, Format, Grant, Pin, Source, StoreOptions, TableFormat, Tables};
@@ -30,6 +31,8 @@ pub trait Fixture: Send + Sync {
     fn format(&self) -> Arc<dyn TableFormat>;
     /// Appends one version to the table in the directory.
     async fn append(&self, directory: &Path, batch: RecordBatch, partition_by: &[&str]) -> Result<(), Failed>;
+    /// The time by which the store and the writer date versions.
+    fn clock(&self) -> Arc<dyn Clock>;
     /// Whether the writer can add columns when it appends.
     fn evolves(&self) -> bool;
 }
@@ -43,21 +46,16 @@ pub struct Bench {
     context: SessionContext,
 }
 
-#[derive(Debug)]
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Instant {
-        Instant(chrono::Utc::now().timestamp_micros())
-    }
-}
-
 impl Bench {
     /// Over everything under `root`.
-    pub fn new(format: Arc<dyn TableFormat>, root: &Path) -> Result<Self, Failed> {
-        let grant = Grant { prefix_url: root.display().to_string(), credentials: None };
+    pub fn new(format: Arc<dyn TableFormat>, clock: Arc<dyn Clock>, root: &Path) -> Result<Self, Failed> {
+        Self::over(format, clock, Grant { prefix_url: root.display().to_string(), credentials: None })
+    }
+
+    /// Over everything that a grant covers.
+    pub fn over(format: Arc<dyn TableFormat>, clock: Arc<dyn Clock>, grant: Grant) -> Result<Self, Failed> {
         let stores = DomainStores::new("conformance", vec![grant], Vec::new(), StoreOptions::default())?;
-        let tables = Tables::new(vec![format], CacheOptions::default(), Arc::new(SystemClock));
+        let tables = Tables::new(vec![format], CacheOptions::default(), clock);
         let mut config = SessionConfig::new().with_target_partitions(2);
         config.options_mut().execution.parquet.pushdown_filters = true;
         Ok(Self { tables, stores, context: SessionContext::new_with_config(config) })
@@ -73,7 +71,8 @@ impl Bench {
     ) -> Result<Vec<String>, Failed> {
         let plan = self.plan(source, pin, columns, filter).await?;
         let mut rows = Vec::new();
-        for batch in collect(plan, self.context.task_ctx()).await? {
+        let batches: Vec<RecordBatch> = execute_stream(plan, self.context.task_ctx())?.try_collect().await?;
+        for batch in batches {
             for row in 0..batch.num_rows() {
                 let cells = batch.columns().iter().map(|column| match column.is_null(row) {
                     true => Ok("NULL".to_owned()),
@@ -205,13 +204,13 @@ fn source(format: Format, directory: &Path) -> Result<Source, Failed> {
 }
 
 async fn plain(fixture: &dyn Fixture, directory: &Path) -> Result<(), Failed> {
-    let bench = Bench::new(fixture.format(), directory.parent().ok_or("no parent")?)?;
+    let bench = Bench::new(fixture.format(), fixture.clock(), directory.parent().ok_or("no parent")?)?;
     fixture.append(directory, batch(0, 50)?, &[]).await?;
     let table = source(fixture.format().format(), directory)?;
     let first = bench.tables.snapshot(&bench.stores, &table, &Pin::Latest, None).await?;
-    let between = Instant(chrono::Utc::now().timestamp_micros() + 2_000);
+    let between = Instant(fixture.clock().now().micros() + 2_000);
     // Timestamps of versions are in milliseconds: the next one must be a later one.
-    while Instant(chrono::Utc::now().timestamp_micros()) <= between {
+    while fixture.clock().now() <= between {
         tokio::task::yield_now().await;
     }
     fixture.append(directory, batch(50, 100)?, &[]).await?;
@@ -275,7 +274,7 @@ async fn bench_rows(bench: &Bench, table: &Source, pin: &Pin) -> Result<Vec<Stri
 }
 
 async fn partitioned(fixture: &dyn Fixture, directory: &Path) -> Result<(), Failed> {
-    let bench = Bench::new(fixture.format(), directory.parent().ok_or("no parent")?)?;
+    let bench = Bench::new(fixture.format(), fixture.clock(), directory.parent().ok_or("no parent")?)?;
     fixture.append(directory, batch(0, 40)?, &["region", "even"]).await?;
     let table = source(fixture.format().format(), directory)?;
     let snapshot = bench.tables.snapshot(&bench.stores, &table, &Pin::Latest, None).await?;
@@ -303,7 +302,7 @@ async fn partitioned(fixture: &dyn Fixture, directory: &Path) -> Result<(), Fail
 }
 
 async fn evolved(fixture: &dyn Fixture, directory: &Path) -> Result<(), Failed> {
-    let bench = Bench::new(fixture.format(), directory.parent().ok_or("no parent")?)?;
+    let bench = Bench::new(fixture.format(), fixture.clock(), directory.parent().ok_or("no parent")?)?;
     let narrow = batch(0, 3)?.project(&[0, 1])?;
     fixture.append(directory, narrow, &[]).await?;
     fixture.append(directory, batch(3, 5)?.project(&[2, 0, 1, 8])?, &[]).await?;
@@ -316,7 +315,7 @@ async fn evolved(fixture: &dyn Fixture, directory: &Path) -> Result<(), Failed> 
 }
 
 async fn absent(fixture: &dyn Fixture, root: &Path) -> Result<(), Failed> {
-    let bench = Bench::new(fixture.format(), root)?;
+    let bench = Bench::new(fixture.format(), fixture.clock(), root)?;
     let nowhere = root.join("nowhere");
     std::fs::create_dir_all(&nowhere)?;
     let missing = source(fixture.format().format(), &nowhere)?;

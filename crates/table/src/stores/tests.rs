@@ -1,3 +1,5 @@
+//! Containment: what lies outside a grant is never opened, however it is written.
+
 use std::fs;
 
 use object_store::path::Path;
