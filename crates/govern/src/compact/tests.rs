@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::*;
+use arrow::array::{
+    ArrayData, BooleanArray, Decimal128Array, FixedSizeBinaryArray, FixedSizeListArray, Int32Array, Int64Array,
+    LargeListArray, ListArray, ListViewArray, MapArray, RunArray, StringArray, StringViewArray, StructArray,
+    UInt32Array, UnionArray,
+};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, concat, filter, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, UnionFields};

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::*;
+use arrow::array::{
+    ArrayData, AsArray, BinaryArray, BinaryViewArray, Date32Array, Date64Array, DictionaryArray, FixedSizeBinaryArray,
+    Int8Array, Int16Array, Int32Array, Int64Array, LargeBinaryArray, LargeStringArray, ListArray, StringArray,
+    StringViewArray, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array, make_array, new_empty_array,
+};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Fields, Int8Type, Int32Type, IntervalUnit, TimeUnit};
