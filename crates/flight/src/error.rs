@@ -121,7 +121,7 @@ impl Failure for Error {
             Self::NotAnUpdate => {
                 PublicText::new("the statement returns rows and was sent as an update").hint("execute it as a query")
             }
-            Self::Unsupported(what) => PublicText::new(format!("{what} is not offered: this gateway reads only")),
+            Self::Unsupported(what) => PublicText::new(format!("{what} is not offered by this gateway")),
             Self::TooLarge { limit_bytes } => {
                 PublicText::new(format!("what was sent is larger than the limit of {limit_bytes} bytes"))
                     .hint("send fewer rows of parameters")

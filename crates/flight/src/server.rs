@@ -160,8 +160,8 @@ impl FlightService for FlightServer {
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
         let call = self.inner.identify(&request).await?;
-        let result = self.inner.put(&call, request.into_inner()).await;
-        call.respond(result.map(|result| futures::stream::iter([Ok(result)]).boxed()))
+        let results = self.inner.put(&call, request.into_inner()).await;
+        call.respond(results)
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {

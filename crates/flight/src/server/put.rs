@@ -8,6 +8,7 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult};
 use arrow_flight::{FlightData, PutResult};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use meshgate_gateway::StatementKind;
 use prost::Message;
@@ -20,9 +21,12 @@ use crate::Error;
 /// Messages that are read past what is needed, so that well-behaved clients see their stream end as they expect.
 const MESSAGES_IGNORED_MAX: usize = 16;
 
+/// The messages of an answer.
+pub(super) type Results = BoxStream<'static, Result<PutResult, Status>>;
+
 impl Inner {
     /// Does what the first message says. What is not offered is refused before the rest is read.
-    pub(super) async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<PutResult, Error> {
+    pub(super) async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<Results, Error> {
         let first = stream.message().await.map_err(client)?.ok_or(Error::Malformed("the stream is empty"))?;
         let descriptor = first.flight_descriptor.as_ref();
         let descriptor = descriptor.ok_or(Error::Malformed("the first message has no descriptor"))?;
@@ -31,15 +35,13 @@ impl Inner {
                 no_transaction(update.transaction_id.as_ref())?;
                 let description = self.gateway.describe(&call.caller, &call.options, &update.query).await?;
                 self.update(call, description.kind, &update.query).await?;
-                skip(stream).await;
-                Ok(updated())
+                Ok(results(updated(), Some(stream)))
             }
             Command::CommandPreparedStatementUpdate(update) => {
                 let owner = call.caller.fingerprint();
                 let prepared = self.prepared.find(&self.sealer, owner, &update.prepared_statement_handle)?;
                 self.update(call, prepared.description.kind, &prepared.sql).await?;
-                skip(stream).await;
-                Ok(updated())
+                Ok(results(updated(), Some(stream)))
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = query.prepared_statement_handle;
@@ -47,7 +49,7 @@ impl Inner {
                 prepared.bind(self.parameters(first, stream).await?);
                 // The handle stays what it was: some clients go on with it, others with what they get here.
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
-                Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+                Ok(results(PutResult { app_metadata: result.encode_to_vec().into() }, None))
             }
             other => Err(refuse(&other)),
         }
@@ -91,12 +93,12 @@ fn updated() -> PutResult {
     PutResult { app_metadata: DoPutUpdateResult { record_count: 0 }.encode_to_vec().into() }
 }
 
-async fn skip(mut stream: Streaming<FlightData>) {
-    for _ in 0..MESSAGES_IGNORED_MAX {
-        if !matches!(stream.message().await, Ok(Some(_))) {
-            break;
-        }
-    }
+/// The result at once, then the end when the client has ended too: some clients read the result before they close their
+/// side, others are surprised by an end before they have.
+fn results(result: PutResult, rest: Option<Streaming<FlightData>>) -> Results {
+    let rest = futures::stream::iter(rest).flatten().take(MESSAGES_IGNORED_MAX);
+    let rest = rest.filter_map(|_| std::future::ready(None));
+    futures::stream::iter([Ok(result)]).chain(rest).boxed()
 }
 
 fn client(status: Status) -> Error {

@@ -17,7 +17,7 @@ pub(crate) fn read(metadata: &MetadataMap) -> Option<Id> {
 
 /// The `set-cookie` header for a session.
 pub(crate) fn set(id: Id) -> String {
-    format!("{NAME}={:032x}; Path=/; HttpOnly; SameSite=Strict", u128::from_be_bytes(id))
+    format!("{NAME}={:032x}; Path=/; HttpOnly", u128::from_be_bytes(id))
 }
 
 /// The `set-cookie` header that ends a session.
