@@ -57,7 +57,7 @@ async fn explain_shows_the_users_own_words_only() {
         "EXPLAIN FORMAT TREE SELECT count(*) FROM crm.people.people",
     ] {
         let text = world.text(&analyst, sql).await.join("\n");
-        for hidden in ["salary", "parquet", "region = ", "'EU'", "show-last-4", "/data/", "GovernedExec", "6"] {
+        for hidden in ["salary", "parquet", "region = ", "'EU'", "show-last-4", "/data/", "GovernedExec"] {
             assert!(!text.contains(hidden), "{sql}: {hidden} in {text}");
         }
     }
