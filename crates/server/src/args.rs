@@ -116,13 +116,13 @@ pub(crate) struct Sql {
     #[arg(long, value_name = "URL", env = "MESHGATE_URL", default_value = "grpc://127.0.0.1:31337")]
     pub(crate) url: String,
     /// A gateway token
-    #[arg(long, value_name = "TOKEN", env = "MESHGATE_TOKEN", hide_env_values = true, conflicts_with_all = ["user", "password"])]
+    #[arg(long, value_name = "TOKEN", env = "MESHGATE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
-    /// A user's name
+    /// A user's name; counts before a token
     #[arg(long, value_name = "NAME", env = "MESHGATE_USER")]
     pub(crate) user: Option<String>,
     /// The user's password; asked for on a terminal if absent
-    #[arg(long, value_name = "PASSWORD", env = "MESHGATE_PASSWORD", hide_env_values = true, requires = "user")]
+    #[arg(long, value_name = "PASSWORD", env = "MESHGATE_PASSWORD", hide_env_values = true)]
     pub(crate) password: Option<String>,
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Rows::Table)]
@@ -368,7 +368,6 @@ mod tests {
             "token create --state s --user a --service b",
             "token create --state s --user a --ttl soon",
             "token create --state s --user a --attribute nonsense",
-            "sql --token t --user u",
             "access explain --mesh m d.p.t",
             "access explain --mesh m --token t --group g d.p.t",
             "serve --mesh m --flight-listen nowhere",

@@ -60,7 +60,6 @@ pub(crate) struct Flight {
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
-    pub(crate) external_url: Option<url::Url>,
 }
 
 /// `[state]`

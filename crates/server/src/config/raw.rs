@@ -35,7 +35,6 @@ pub(super) struct Flight {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Http {
     pub(super) listen: Option<String>,
-    pub(super) external_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -24,10 +24,7 @@ pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
             message_bytes_max: mib("flight.max_message_mib", raw.flight.max_message_mib.unwrap_or(64))?,
             drain_s: u32::try_from(raw.flight.drain_s.unwrap_or(30)).unwrap_or(u32::MAX),
         },
-        http: Http {
-            listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)?,
-            external_url: raw.http.external_url.as_deref().map(external_url).transpose()?,
-        },
+        http: Http { listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)? },
         identity: Identity {
             anonymous: raw.identity.anonymous.unwrap_or(false),
             password_login: raw.identity.password_login.unwrap_or(true),
@@ -54,11 +51,6 @@ fn listen(key: &str, over: Option<SocketAddr>, written: Option<&str>, default: &
             .because(&error)
             .hint("write an IP address and a port, such as 0.0.0.0:31337 or [::]:31337; port 0 picks a free one")
     })
-}
-
-fn external_url(text: &str) -> Outcome<url::Url> {
-    url::Url::parse(text)
-        .map_err(|error| Trouble::config(format!("`http.external_url` cannot be `{text}`")).because(&error))
 }
 
 fn state(raw: &raw::State, overrides: &Overrides) -> Outcome<State> {

@@ -40,9 +40,6 @@ impl Client {
         let service = arrow_flight::flight_service_client::FlightServiceClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
         let mut flight = FlightSqlServiceClient::new_from_inner(service);
-        if let Some(token) = &arguments.token {
-            flight.set_token(token.clone());
-        }
         if let Some(user) = &arguments.user {
             let password = match &arguments.password {
                 Some(password) => password.clone(),
@@ -53,6 +50,8 @@ impl Client {
                     .why(error.to_string().replace("Ipc error: ", ""))
                     .hint("check name and password; a gateway may also take tokens only: --token")
             })?;
+        } else if let Some(token) = &arguments.token {
+            flight.set_token(token.clone());
         }
         Ok(Self { flight, url: url.clone() })
     }
