@@ -27,19 +27,6 @@ use arrow::datatypes::{
     BinaryType, BinaryViewType, DataType, Int16Type, Int32Type, Int64Type, LargeBinaryType, LargeUtf8Type,
     StringViewType, Utf8Type,
 };
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-
-/// A batch of compact columns.
-pub(crate) fn compact_batch(batch: &RecordBatch) -> RecordBatch {
-    let compacted: Vec<Option<ArrayRef>> = batch.columns().iter().map(tighten).collect();
-    if compacted.iter().all(Option::is_none) {
-        return batch.clone();
-    }
-    let columns = compacted.into_iter().zip(batch.columns()).map(|(new, old)| new.unwrap_or_else(|| Arc::clone(old)));
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)
-        .expect("compaction keeps types, lengths and nulls")
-}
 
 /// The same values in buffers that hold nothing else.
 pub(crate) fn compact(array: &ArrayRef) -> ArrayRef {

@@ -285,16 +285,3 @@ fn runs_and_unions() {
         assert_eq!(shown.as_union().value(1).as_primitive::<Int32Type>().value(0), 2);
     }
 }
-
-#[test]
-fn batches_keep_their_rows() {
-    let schema = Arc::new(arrow::datatypes::Schema::empty());
-    let options = RecordBatchOptions::new().with_row_count(Some(5));
-    let empty = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
-    assert_eq!(compact_batch(&empty).num_rows(), 5);
-    let texts: ArrayRef = Arc::new(StringArray::from(vec!["e7CaNy", "shown"]));
-    let batch = RecordBatch::try_from_iter([("a", texts.slice(1, 1)), ("b", texts.slice(1, 1))]).unwrap();
-    let compacted = compact_batch(&batch);
-    assert_eq!(&compacted, &batch);
-    assert!(compacted.columns().iter().all(|column| !has_canary(column)));
-}
