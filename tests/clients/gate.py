@@ -178,7 +178,4 @@ def varint(value: int) -> bytes:
 
 def query_id(schema: pa.Schema) -> str:
     """The query id that a result's schema carries."""
-    for key, value in (schema.metadata or {}).items():
-        if b"query" in key:
-            return value.decode()
-    raise AssertionError(f"no query id in {schema.metadata}")
+    return json.loads(schema.metadata[b"meshgate.query"])["query_id"]

@@ -88,7 +88,14 @@ def write_product(directory: Path, product: Product) -> None:
 
 
 def column(field: pa.Field, more: dict) -> dict:
-    return {"name": field.name, "logicalType": logical_type(field.type), "required": not field.nullable} | more
+    types = {"logicalType": logical_type(field.type), "physicalType": physical_type(field.type)}
+    return {"name": field.name} | types | {"required": not field.nullable} | more
+
+
+def physical_type(data_type: pa.DataType) -> str:
+    if pa.types.is_decimal(data_type):
+        return f"decimal({data_type.precision},{data_type.scale})"
+    return {pa.int32(): "int", pa.int64(): "bigint", pa.date32(): "date"}.get(data_type, "string")
 
 
 def logical_type(data_type: pa.DataType) -> str:

@@ -102,7 +102,7 @@ def subqueries():
     yield f"SELECT n_name FROM {N} WHERE n_nationkey IN (SELECT c_nationkey FROM {C} WHERE c_phone IS NULL)"
     yield f"SELECT o_orderkey FROM {O} WHERE o_orderdate = (SELECT max(o_orderdate) FROM {O})"
     yield f"SELECT o_orderkey FROM {O} WHERE o_clerk = (SELECT min(o_clerk) FROM {O}) AND o_totalprice > 280000"
-    yield f"SELECT (SELECT count(*) FROM {C}), (SELECT count(*) FROM {O}), (SELECT count(*) FROM {N})"
+    yield f"SELECT (SELECT count(*) FROM {C}) AS c, (SELECT count(*) FROM {O}) AS o, (SELECT count(*) FROM {N}) AS n"
     yield f"SELECT c_custkey FROM {C} WHERE c_phone IN (SELECT c_phone FROM {C} GROUP BY c_phone HAVING count(*) > 1)"
     yield f"SELECT c_custkey FROM {C} WHERE (c_acctbal > 9000) = (c_custkey IN (SELECT o_custkey FROM {O} WHERE o_orderstatus = 'P'))"
     for limit in [100000, 200000, 400000]:

@@ -69,9 +69,9 @@ def write_tpch(directory: Path, connection: duckdb.DuckDBPyConnection, **options
     return meshdir.write(directory, products, **options)
 
 
-def write_delta(location: Path, table: pa.Table, **options) -> None:
-    """Several files of several row groups, as a table that was appended to has."""
-    middle = table.num_rows // 2
+def write_delta(location: Path, table: pa.Table, middle: int | None = None, **options) -> None:
+    """Two versions with a file or more each, as a table that was appended to has."""
+    middle = table.num_rows // 2 if middle is None else middle
     properties = deltalake.WriterProperties(max_row_group_size=100_000)
     for part in (table.slice(0, middle), table.slice(middle)):
         deltalake.write_deltalake(location, part, mode="append", writer_properties=properties, **options)

@@ -42,8 +42,9 @@ def test_every_result_names_its_query_and_its_snapshots(client):
     infos = [client.info(SQL) for _ in range(3)]
     assert len({gate.query_id(info.schema) for info in infos}) == 3
     told = json.loads(infos[0].app_metadata)
-    assert gate.query_id(infos[0].schema) in json.dumps(told)
-    assert "crm.customers" in json.dumps(told) and "snapshot" in json.dumps(told)
+    assert told["query_id"] == gate.query_id(infos[0].schema)
+    [table] = told["tables"]
+    assert (table["product"], table["version"]) == ("crm.customers", "1.0.0") and table["snapshot"]
     assert gate.query_id(client.stream(infos[0]).schema) == gate.query_id(infos[0].schema)
 
 

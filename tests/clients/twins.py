@@ -82,6 +82,11 @@ def people(world: World) -> pa.Table:
     return table
 
 
+def first_version(table: pa.Table) -> int:
+    """Where the first version ends: with the same visible row in all worlds, since history is visible, too."""
+    return sum(row_id < 300 for row_id in table["id"].to_pylist()) if "id" in table.column_names else table.num_rows
+
+
 def write(directory: Path, world: World) -> Path:
     """`hr.staff` in Delta and `lake.staff` in Iceberg, with the same content."""
     content = {"people": people(world)}
@@ -92,7 +97,7 @@ def write(directory: Path, world: World) -> Path:
         chest = {"chest": content["payroll"].schema}
         products.append(meshdir.Product("hr", "vault", chest, {"type": "local", "path": "./data/hr/{model}", "format": "delta"}))
     for name, table in content.items():
-        tables.write_delta(directory / "data" / "hr" / name, table)
+        tables.write_delta(directory / "data" / "hr" / name, table, middle=first_version(table))
     schemas = {name: table.schema for name, table in content.items()}
     iceberg = tables.write_iceberg(directory / "data" / "lake", "lake", content)
     delta = {"type": "local", "path": "./data/hr/{model}", "format": "delta"}
