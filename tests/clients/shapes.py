@@ -148,6 +148,10 @@ def sets():
         yield f"{left} WHERE c_acctbal > 5000 {operator} {right} WHERE o_totalprice > 200000"
     yield f"SELECT c_phone AS t FROM {C} UNION SELECT o_clerk FROM {O} UNION SELECT n_name FROM {N}"
     yield f"SELECT c_nationkey, NULL AS x FROM {C} UNION ALL SELECT NULL, o_orderkey FROM {O} WHERE o_orderkey < 100"
+    # Branches of different types meet in the wider one.
+    yield f"SELECT c_custkey AS x FROM {C} UNION ALL SELECT 2.5"
+    yield f"SELECT n_nationkey AS x FROM {N} UNION ALL SELECT 5000000000"
+    yield f"SELECT c_acctbal AS x FROM {C} UNION SELECT 0.12345"
     yield f"SELECT count(*) FROM (SELECT c_custkey FROM {C} UNION ALL SELECT c_custkey FROM {C}) t"
     yield f"(SELECT n_nationkey FROM {N} EXCEPT SELECT c_nationkey FROM {C}) UNION SELECT -1"
 
