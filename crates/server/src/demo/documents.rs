@@ -58,7 +58,11 @@ mod tests {
     fn below(directory: &Path, found: &mut BTreeSet<PathBuf>) {
         for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
             let path = entry.path();
-            if path.is_dir() { below(&path, found) } else { drop(found.insert(path)) }
+            if path.is_dir() {
+                below(&path, found);
+            } else {
+                found.insert(path);
+            }
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     // The watcher starts before the mesh is read, so that no change is missed in between.
     let (touched, touches) = watch::channel(());
-    let watcher = Watcher::start(mesh, move || drop(touched.send_replace(())));
+    let watcher = Watcher::start(mesh, move || touched.send_replace(()));
     let watcher = watcher.map_err(|error| Trouble::of("the mesh cannot be watched", &error))?;
 
     let state = State::open(&format!("sqlite://{}", config.state.file.display())).await;
