@@ -49,8 +49,8 @@ impl Costs {
 
 /// Adds what an array costs. Types that are adapted count with the larger of their sizes.
 fn cost(array: &dyn Array, costs: &mut Costs, rows: usize) {
-    // The validity, as a byte: sizes below that do not matter.
-    costs.each += 1;
+    // A byte instead of a bit: sizes below that do not matter.
+    costs.each += usize::from(array.nulls().is_some());
     match array.data_type() {
         DataType::Null => {}
         DataType::Utf8 => offsets(array.as_string::<i32>().value_offsets(), costs, rows),
@@ -91,10 +91,12 @@ fn cost(array: &dyn Array, costs: &mut Costs, rows: usize) {
         }
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
-            let keys = dictionary.normalized_keys();
-            let last = dictionary.values().len();
             costs.each += 8;
-            ranges(dictionary.values(), costs, rows, |row| (keys[row].min(last), (keys[row] + 1).min(last)));
+            // Without values all keys are null.
+            if let Some(last) = dictionary.values().len().checked_sub(1) {
+                let keys = dictionary.normalized_keys();
+                ranges(dictionary.values(), costs, rows, |row| (keys[row].min(last), keys[row].min(last) + 1));
+            }
         }
         DataType::RunEndEncoded(ends, _) => match ends.data_type() {
             DataType::Int16 => runs(array.as_run::<arrow::datatypes::Int16Type>(), costs, rows),
@@ -110,8 +112,7 @@ fn cost(array: &dyn Array, costs: &mut Costs, rows: usize) {
                 children.iter().find(|child| child.0 == id).map_or(0, |(_, sums)| sums[at + 1] - sums[at])
             });
         }
-        // The validity's byte has room for it.
-        DataType::Boolean => {}
+        DataType::Boolean => costs.each += 1,
         DataType::Float16 => costs.each += 4,
         DataType::FixedSizeBinary(size) => costs.each += usize::try_from(*size).unwrap_or(0),
         other => costs.each += other.primitive_width().unwrap_or(16),

@@ -26,7 +26,7 @@ fn arrays() -> Vec<ArrayRef> {
     let item = Arc::new(Field::new("item", DataType::Utf8View, true));
     let lists = || OffsetBuffer::<i64>::from_lengths([1, 0, 2, 1]);
     let nulls = Some(NullBuffer::from(vec![true, false, true, true]));
-    let half = cast(&Float32Array::from(vec![Some(1.5), None, Some(-3.25), Some(0.0)]), &DataType::Float16);
+    let half = cast(&Float32Array::from(vec![Some(1.5), None, Some(-3.25), Some(0.5)]), &DataType::Float16);
     vec![
         strings.clone(),
         Arc::new(LargeStringArray::from(texts.to_vec())),

@@ -93,6 +93,13 @@ fn messages_are_not_needlessly_small() {
 }
 
 #[test]
+fn dictionaries_without_values_have_a_size() {
+    let nulls = DictionaryArray::<Int32Type>::from_iter([None::<&str>; 3]);
+    let whole = batch(vec![Arc::new(nulls)]);
+    assert_eq!(split(&whole, TARGET_BYTES), [whole]);
+}
+
+#[test]
 fn small_and_empty_batches_stay_whole() {
     for rows in [0, 1, 100] {
         let whole = batch(vec![Arc::new(Int64Array::from(vec![1; rows]))]);
@@ -102,7 +109,7 @@ fn small_and_empty_batches_stay_whole() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn parts_are_the_whole_and_within_bounds(
         lengths in proptest::collection::vec(prop_oneof![4 => 0..50_usize, 1 => 0..3000_usize], 0..200),

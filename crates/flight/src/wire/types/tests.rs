@@ -51,7 +51,7 @@ fn maps_every_type_at_any_depth() {
         let nestings: [fn(DataType) -> DataType; 5] = [
             |inner| DataType::List(item(inner)),
             |inner| DataType::FixedSizeList(item(inner), 2),
-            |inner| DataType::Struct(Fields::from(vec![Field::new("a", inner, false)])),
+            |inner| DataType::Struct(Fields::from(vec![Field::new("a", inner, true)])),
             |inner| {
                 let entries = vec![Field::new("keys", DataType::Int8, false), Field::new("values", inner, true)];
                 DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
