@@ -107,7 +107,12 @@ impl Engine {
                     Ok((schema, empty()))
                 }
                 (Logical::Query(plan) | Logical::Explain(plan), _) => {
-                    Ok((result_schema(plan.schema().as_arrow()), parameters::schema(&plan, count)?))
+                    let taken = parameters::schema(&plan, count)?;
+                    // Types are known after coercion; a parameter of no known type may keep that from happening.
+                    let settings = session.state.config_options();
+                    let analyzed = session.state.analyzer().execute_and_check(plan.clone(), settings, |_, _| {});
+                    let plan = analyzed.unwrap_or(plan);
+                    Ok((result_schema(plan.schema().as_arrow()), taken))
                 }
             }
         })
@@ -132,9 +137,11 @@ impl Engine {
                 }
                 Logical::Query(plan) => parameters::bind(plan, input.request.parameters, input.parameters.as_ref())?,
             };
-            let schema = bound.first().map(|plan| result_schema(plan.schema().as_arrow()));
+            let mut schema = None;
             let mut plans = Vec::with_capacity(bound.len());
             for plan in bound {
+                let plan = session.state.optimize(&plan).map_err(planning)?;
+                schema.get_or_insert_with(|| result_schema(plan.schema().as_arrow()));
                 plans.push(session.physical(&plan).await?);
             }
             Ok(session.finish(plans, schema, &tables))
@@ -266,8 +273,10 @@ impl Session {
         input.catalog.table(&self.state, &name, &pin).await.map_err(Error::Below)
     }
 
+    /// From an optimised plan to one that runs.
     async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, Error> {
-        let plan = self.state.create_physical_plan(plan).await.map_err(planning)?;
+        let planner = self.state.query_planner();
+        let plan = planner.create_physical_plan(plan, &self.state).await.map_err(planning)?;
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(planning)
     }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::execute_stream;
 use futures::{Stream, StreamExt};
@@ -122,7 +123,9 @@ fn typed(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Error> 
             if column.data_type() == field.data_type() {
                 return Ok(column.clone());
             }
-            arrow::compute::cast(column, field.data_type())
+            // INVARIANT: a value is never changed to fit; what does not fit is an error.
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(column, field.data_type(), &strict)
                 .map_err(|error| Error::Internal { what: format!("a result's type changed: {error}") })
         })
         .collect::<Result<Vec<_>, _>>()?;

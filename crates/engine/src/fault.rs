@@ -4,7 +4,6 @@
 //! own text) are public. While executing, they may quote values: there only a fixed sentence for each kind is.
 
 use arrow::error::ArrowError;
-use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use meshgate_model::PublicText;
 
@@ -87,10 +86,7 @@ fn memory() -> Error {
 
 fn plan_text(error: &DataFusionError) -> PublicText {
     let text = match error.find_root() {
-        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
-            SchemaError::FieldNotFound { .. } => schema.to_string(),
-            other => other.to_string(),
-        },
+        DataFusionError::SchemaError(schema, _) => schema.to_string(),
         root => root.strip_backtrace(),
     };
     let text = text
@@ -98,5 +94,7 @@ fn plan_text(error: &DataFusionError) -> PublicText {
         .trim_start_matches("Schema error: ")
         .trim_start_matches("Arrow error: ")
         .trim_start_matches("Execution error: ");
+    // DataFusion's suggestion for an unknown function comes out of a hash map: another one each time.
+    let text = if text.starts_with("Invalid function") { text.lines().next().unwrap_or(text) } else { text };
     PublicText::new(text.chars().take(TEXT_LEN_MAX).collect::<String>())
 }

@@ -41,7 +41,7 @@ pub(crate) fn pass_below(
     below: &[Option<usize>],
     input: &Schema,
 ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-    if !is_leakproof_physical(filter, below, input)? {
+    if !is_leakproof_physical(filter, below)? {
         return Ok(None);
     }
     let rewritten = Arc::clone(filter).transform(|expr| {
@@ -52,11 +52,11 @@ pub(crate) fn pass_below(
     Ok(Some(rewritten.data))
 }
 
-fn is_leakproof_physical(filter: &Arc<dyn PhysicalExpr>, below: &[Option<usize>], input: &Schema) -> Result<bool> {
+fn is_leakproof_physical(filter: &Arc<dyn PhysicalExpr>, below: &[Option<usize>]) -> Result<bool> {
     let children = |expr: &Arc<dyn PhysicalExpr>| -> Result<bool> {
         expr.children()
             .into_iter()
-            .try_fold(true, |so_far, child| Ok(so_far && is_leakproof_physical(child, below, input)?))
+            .try_fold(true, |so_far, child| Ok(so_far && is_leakproof_physical(child, below)?))
     };
     if let Some(column) = filter.downcast_ref::<Column>() {
         return Ok(below.get(column.index()).is_some_and(Option::is_some));
