@@ -61,12 +61,8 @@ fn orders() -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(100..110));
     let people = Int32Array::from(vec![1, 2, 3, 4, 5, 6, 1, 2, 3, 1]);
     let totals = Float64Array::from_iter_values((0..10).map(|n| f64::from(n) * 1.5));
-    RecordBatch::try_from_iter([
-        ("id", ids),
-        ("person", Arc::new(people) as ArrayRef),
-        ("total", Arc::new(totals)),
-    ])
-    .expect("ten orders")
+    RecordBatch::try_from_iter([("id", ids), ("person", Arc::new(people) as ArrayRef), ("total", Arc::new(totals))])
+        .expect("ten orders")
 }
 
 fn people_columns() -> Vec<Column> {
@@ -90,11 +86,7 @@ pub(crate) async fn builder() -> WorldBuilder {
         "orders",
         "iceberg",
         "data/sales/orders/",
-        vec![
-            Column::new("id", "integer"),
-            Column::new("person", "integer"),
-            Column::new("total", "number"),
-        ],
+        vec![Column::new("id", "integer"), Column::new("person", "integer"), Column::new("total", "number")],
     );
     WorldBuilder::new()
         .domain("crm")

@@ -52,7 +52,7 @@ impl Plan {
 /// A result's schema: everything nullable, all the way down, without metadata; so that it is the same whether it is
 /// taken from a logical plan, a physical plan or a batch.
 pub(crate) fn result_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(|field| nullable(field)).collect::<Fields>()))
+    Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Fields>()))
 }
 
 fn nullable(field: &FieldRef) -> FieldRef {

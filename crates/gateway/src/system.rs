@@ -137,8 +137,6 @@ pub(crate) fn type_of(column: &str) -> DataType {
 pub(crate) struct Listed<'a> {
     pub(crate) catalog: String,
     pub(crate) schema: String,
-    pub(crate) product: &'a Product,
-    pub(crate) version: &'a Version,
     pub(crate) table: &'a Table,
     pub(crate) verdicts: Vec<ColumnVerdict>,
     pub(crate) filtered: bool,
@@ -155,15 +153,13 @@ impl Listed<'_> {
 /// Every table that the principal may query, sorted by its listed names. Opens nothing.
 pub(crate) fn listed(view: &View) -> Vec<Listed<'_>> {
     let mut found = Vec::new();
-    for (domain, product, version, schema) in view.mesh.versions() {
+    for (domain, _, version, schema) in view.mesh.versions() {
         for table in &version.tables {
             let Some(decision) = view.visible(&table.address) else { continue };
             let Access::Visible { rows, columns } = decision.access() else { continue };
             found.push(Listed {
                 catalog: domain.name.to_string(),
                 schema: schema.clone(),
-                product,
-                version,
                 table,
                 verdicts: columns.clone(),
                 filtered: *rows != meshgate_policy::Rows::All,

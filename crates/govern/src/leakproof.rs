@@ -54,9 +54,7 @@ pub(crate) fn pass_below(
 
 fn is_leakproof_physical(filter: &Arc<dyn PhysicalExpr>, below: &[Option<usize>]) -> Result<bool> {
     let children = |expr: &Arc<dyn PhysicalExpr>| -> Result<bool> {
-        expr.children()
-            .into_iter()
-            .try_fold(true, |so_far, child| Ok(so_far && is_leakproof_physical(child, below)?))
+        expr.children().into_iter().try_fold(true, |so_far, child| Ok(so_far && is_leakproof_physical(child, below)?))
     };
     if let Some(column) = filter.downcast_ref::<Column>() {
         return Ok(below.get(column.index()).is_some_and(Option::is_some));

@@ -47,9 +47,11 @@ pub(crate) struct IcebergTable {
 #[derive(Debug, Default)]
 struct Known {
     metadata: Option<(Path, Arc<TableMetadata>)>,
-    /// By snapshot and schema.
-    snapshots: Vec<((Option<i64>, i32), Arc<Snapshot>)>,
+    snapshots: Vec<(SnapshotKey, Arc<Snapshot>)>,
 }
+
+/// A snapshot's id (none for a table without one) and the id of the schema it is read with.
+type SnapshotKey = (Option<i64>, i32);
 
 impl IcebergTable {
     /// Nothing is read yet.

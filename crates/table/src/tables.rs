@@ -46,9 +46,12 @@ pub struct Tables {
 /// One table. INVARIANT: `opened` is locked by whoever refreshes, so that only one does.
 #[derive(Default)]
 struct Entry {
-    opened: Mutex<Option<(Arc<DomainStores>, Arc<dyn OpenTable>)>>,
+    opened: Mutex<Option<Opened>>,
     latest: RwLock<Option<Latest>>,
 }
+
+/// An open table with the stores that it was opened through.
+type Opened = (Arc<DomainStores>, Arc<dyn OpenTable>);
 
 #[derive(Clone)]
 struct Latest {
@@ -120,7 +123,7 @@ impl Tables {
 
     async fn open(
         &self,
-        opened: &mut Option<(Arc<DomainStores>, Arc<dyn OpenTable>)>,
+        opened: &mut Option<Opened>,
         stores: &Arc<DomainStores>,
         source: &Source,
     ) -> Result<Arc<dyn OpenTable>, Error> {

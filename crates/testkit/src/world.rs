@@ -9,9 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use meshgate_engine::Engine;
 use meshgate_gateway::{Caller, Error, Gateway, Limits, MeshSource, Parts, SessionOptions, Statement};
-use meshgate_identity::{
-    ClientInfo, Credential, Identity, MemoryStore, NewToken, Options, PrincipalKind, Registrar,
-};
+use meshgate_identity::{ClientInfo, Credential, Identity, MemoryStore, NewToken, Options, PrincipalKind, Registrar};
 use meshgate_ledger::Ledger;
 use meshgate_model::{Clock, Entropy, Secret};
 use meshgate_table::{CacheOptions, StoreOptions, Tables};
@@ -150,14 +148,14 @@ impl World {
         let identity = Identity::new(store, Options::default(), clock.clone(), entropy.as_ref());
         let audit = builder.directory.path().join("state/audit");
         let ledger = Ledger::open(&audit, meshgate_ledger::Options::default(), clock.clone());
-        let ledger = Arc::new(ledger.map_err(|error| Error::below(error))?);
+        let ledger = Arc::new(ledger.map_err(Error::below)?);
         let formats: Vec<Arc<dyn meshgate_table::TableFormat>> =
             vec![Arc::new(meshgate_table_delta::DeltaFormat), Arc::new(meshgate_table_iceberg::IcebergFormat)];
         let parts = Parts {
             identity,
             ledger: ledger.clone(),
             tables: Arc::new(Tables::new(formats, CacheOptions::default(), clock.clone())),
-            engine: Arc::new(Engine::new(builder.engine.clone()).map_err(|error| Error::below(error))?),
+            engine: Arc::new(Engine::new(builder.engine.clone()).map_err(Error::below)?),
             mesh: MeshSource {
                 directory: builder.mesh(),
                 environment: None,

@@ -90,7 +90,8 @@ fn the_environment_stands_above_the_file_and_the_command_line_above_both() {
 
 #[test]
 fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: &[Case] = &[
         ("[flight]\nlisen = \"x\"", &[], &["`flight.lisen`", "meshgate.toml:2:1", "`flight.listen`?"]),
         ("[engin]\nthreads = 1", &[], &["`engin.threads`", "`engine.threads`?"]),
         ("[flight.tls]\nkey = \"k\"", &[], &["`flight.tls`", "does not have TLS"]),

@@ -25,7 +25,7 @@ pub(super) struct Sheet<W: Write> {
 
 enum Writer<W: Write> {
     Table(Table<W>),
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Json(json::ArrayWriter<W>),
     Arrow(Box<StreamWriter<W>>),
 }
@@ -51,7 +51,7 @@ impl<W: Write> Sheet<W> {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(out);
                 // An empty batch writes the header, which a result without rows has as well.
                 writer.write(&RecordBatch::new_empty(schema.clone())).map_err(failed)?;
-                Writer::Csv(writer)
+                Writer::Csv(Box::new(writer))
             }
             Rows::Json => Writer::Json(json::WriterBuilder::new().with_explicit_nulls(true).build(out)),
             Rows::Arrow => Writer::Arrow(Box::new(StreamWriter::try_new(out, schema).map_err(failed)?)),
