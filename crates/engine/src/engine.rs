@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
@@ -33,7 +31,7 @@ use crate::plan::result_schema;
 use crate::pool::QueryPool;
 use crate::request::Kind;
 use crate::text::PIN_MARK;
-use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters};
+use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, reads};
 
 /// Plans and executes over governed tables.
 pub struct Engine {
@@ -50,14 +48,20 @@ impl Engine {
     /// Starts the threads that execute queries, and empties the spill directory of what an earlier life left.
     pub fn new(options: Options) -> Result<Self, Error> {
         let internal = |what: &str, error: &dyn std::fmt::Display| Error::Internal { what: format!("{what}: {error}") };
-        let _ = std::fs::remove_dir_all(&options.spill_dir);
-        std::fs::create_dir_all(&options.spill_dir)
-            .map_err(|error| internal("creating the spill directory", &error))?;
+        // A directory of its own inside what the operator named: nothing else there is touched.
+        let spill_dir = options.spill_dir.join("meshgate-queries");
+        match std::fs::remove_dir_all(&spill_dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(internal("emptying the spill directory", &error));
+            }
+            _ => {}
+        }
+        std::fs::create_dir_all(&spill_dir).map_err(|error| internal("creating the spill directory", &error))?;
         let top = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
         let memory: Arc<dyn MemoryPool> =
             Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top));
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]))
+            .with_mode(DiskManagerMode::Directories(vec![spill_dir]))
             .with_max_temp_directory_size(options.spill_bytes);
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(memory.clone())
@@ -263,7 +267,8 @@ impl Session {
         }
         let lookup = Lookup::new(&self.state, &tables);
         let plan = SqlToRel::new(&lookup).statement_to_plan(statement).map_err(planning)?;
-        only_reads(&plan)?;
+        reads::only_reads(&plan)?;
+        reads::bounded_casts(&plan)?;
         Ok((plan, tables))
     }
 
@@ -298,30 +303,6 @@ fn config(options: &Options) -> SessionConfig {
     settings.execution.parquet.reorder_filters = false;
     settings.explain.show_statistics = false;
     config
-}
-
-/// SECURITY: the second lock behind the allow-list of statements: whatever was parsed, a plan only reads.
-fn only_reads(plan: &LogicalPlan) -> Result<(), Error> {
-    let mut refused = None;
-    let walked = plan.apply_with_subqueries(|node| {
-        let writes = match node {
-            LogicalPlan::Dml(_) => Some("a write"),
-            LogicalPlan::Ddl(_) => Some("a definition"),
-            LogicalPlan::Copy(_) => Some("COPY"),
-            LogicalPlan::Statement(_) => Some("a session statement"),
-            LogicalPlan::Analyze(_) => Some("EXPLAIN ANALYZE"),
-            LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_) => Some("a nested EXPLAIN"),
-            LogicalPlan::Extension(_) => Some("an extension"),
-            _ => None,
-        };
-        refused = refused.or(writes);
-        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    walked.map_err(|error: DataFusionError| planning(error))?;
-    match refused {
-        None => Ok(()),
-        Some(what) => Err(Error::Statement { what: what.to_owned() }),
-    }
 }
 
 fn pin_of(table: &str) -> Result<(&str, Pin), Error> {

@@ -23,6 +23,7 @@ mod options;
 mod parameters;
 mod plan;
 mod pool;
+mod reads;
 mod request;
 mod show;
 mod text;

@@ -272,7 +272,6 @@ mod tests {
             "SHOW COLUMNS FROM a.b.c",
             "SHOW meshgate.catalog",
             "SHOW ALL",
-            "TABLE a.b.c",
             "(SELECT 1) UNION ALL (SELECT 2) ORDER BY 1",
         ] {
             assert!(Request::read(sql, &options).is_ok(), "{sql}: {:?}", Request::read(sql, &options));

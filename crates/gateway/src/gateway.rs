@@ -146,7 +146,10 @@ impl Gateway {
             return Err(Error::Draining);
         }
         let asked = self.asked(caller, options, statement, id);
-        let (view, plan) = match self.kept.take(id, caller, options, self.epoch()) {
+        // SECURITY: authorised again on use: time may have passed since the plan was made.
+        let now = asked.step(self.view(caller, options))?;
+        let kept = self.kept.take(id, caller, options, self.epoch()).filter(|kept| kept.has_rights_of(&now));
+        let (view, plan) = match kept {
             Some(kept) => (kept.view, kept.plan),
             None => asked.step(self.plan_statement(caller, options, statement).await)?,
         };
@@ -173,7 +176,7 @@ impl Gateway {
         let registered = self.running.register(id, entry.clone());
         // A reload between planning and registering would have missed this query.
         if self.epoch() != view.mesh.release.epoch() {
-            self.running.recheck(&self.mesh.load_full());
+            self.running.recheck(&self.mesh.load_full(), self.clock.now());
         }
         Ok(QueryStream { id, schema, batches: stream(rows, intended, registered) })
     }
@@ -209,12 +212,14 @@ impl Gateway {
         self.epochs.store(epoch.0, Ordering::SeqCst);
         self.mesh.store(mesh.clone());
         self.kept.clear();
-        self.running.recheck(&mesh);
+        self.running.recheck(&mesh, self.clock.now());
         Ok(epoch)
     }
 
-    /// Ends running queries whose credential is no longer valid. Called every few seconds.
+    /// Ends running queries whose credential is no longer valid, or whose rights have ended with time. Called every few
+    /// seconds.
     pub async fn revalidate(&self) {
+        self.running.recheck(&self.mesh.load_full(), self.clock.now());
         for entry in self.running.entries() {
             let mesh = self.mesh.load_full();
             let attributes = &mesh.release.mesh().attributes;

@@ -7,7 +7,7 @@ use meshgate_engine::Plan;
 use meshgate_model::{Clock, Epoch, Instant, QueryId};
 use parking_lot::Mutex;
 
-use crate::caller::View;
+use crate::caller::{View, same_rights};
 use crate::{Caller, SessionOptions};
 
 /// Limits of what is kept between two calls.
@@ -32,6 +32,14 @@ pub(crate) struct KeptPlan {
     pub(crate) options: SessionOptions,
     pub(crate) view: View,
     pub(crate) plan: Plan,
+}
+
+impl KeptPlan {
+    /// Whether the plan's tables are seen now as they were when it was made.
+    pub(crate) fn has_rights_of(&self, now: &View) -> bool {
+        let mut tables = self.plan.touched().iter().map(|lineage| &lineage.table);
+        tables.all(|table| same_rights(&self.view.decide(table), &now.decide(table)))
+    }
 }
 
 /// All plans that wait.

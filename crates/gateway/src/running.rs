@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use meshgate_model::{QueryId, TableAddress};
-use meshgate_policy::Decision;
+use meshgate_model::{Instant, QueryId, TableAddress};
+use meshgate_policy::{Decision, RequestContext};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -51,10 +51,11 @@ impl Running {
         self.queries.lock().values().flatten().cloned().collect()
     }
 
-    /// Ends every query whose principal has other rights under the new mesh.
-    pub(crate) fn recheck(&self, mesh: &Arc<Mesh>) {
+    /// Ends every query whose principal has other rights under the mesh in force, at this time.
+    pub(crate) fn recheck(&self, mesh: &Arc<Mesh>, at: Instant) {
         for entry in self.entries() {
-            let now = View { mesh: mesh.clone(), ..entry.view.clone() };
+            let request = RequestContext { now: at, ..entry.view.request.clone() };
+            let now = View { mesh: mesh.clone(), request, ..entry.view.clone() };
             let unchanged = |(address, before): &(TableAddress, Arc<Decision>)| {
                 mesh.is_serving(&address.product) && same_rights(before, &now.decide(address))
             };

@@ -125,8 +125,7 @@ fn engine_options(config: &Config) -> meshgate_engine::Options {
     meshgate_engine::Options {
         memory_bytes: engine.memory_bytes,
         memory_bytes_per_query: engine.memory_bytes,
-        // The engine clears its directory when it starts: it gets one of its own inside what the operator named.
-        spill_dir: engine.spill_dir.join("queries"),
+        spill_dir: engine.spill_dir.clone(),
         spill_bytes: engine.spill_bytes,
         threads: engine.threads,
         deadline_s_default: engine.deadline_s_default,

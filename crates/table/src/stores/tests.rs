@@ -62,7 +62,7 @@ async fn nothing_outside_the_prefix_is_opened() {
         let path = Path::parse(format!("{base}/{bad}").trim_start_matches('/')).unwrap();
         assert!(store.get(&path).await.is_err(), "{bad}");
         assert!(store.head(&path).await.is_err(), "{bad}");
-        assert!(store.get_ranges(&path, &[0..1]).await.is_err(), "{bad}");
+        assert!(store.get_ranges(&path, &[0..1, 1..2]).await.is_err(), "{bad}");
     }
     assert!(store.list_with_delimiter(None).await.is_err());
     let table = Path::parse(format!("{base}/sales").trim_start_matches('/')).unwrap();

@@ -1,0 +1,68 @@
+//! What a plan may hold, whatever was parsed: reads only, and no value that is huge by its type alone.
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+use crate::Error;
+use crate::fault::planning;
+
+/// SECURITY: the second lock behind the allow-list of statements: whatever was parsed, a plan only reads.
+pub(crate) fn only_reads(plan: &LogicalPlan) -> Result<(), Error> {
+    let mut refused = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        let writes = match node {
+            LogicalPlan::Dml(_) => Some("a write"),
+            LogicalPlan::Ddl(_) => Some("a definition"),
+            LogicalPlan::Copy(_) => Some("COPY"),
+            LogicalPlan::Statement(_) => Some("a session statement"),
+            LogicalPlan::Analyze(_) => Some("EXPLAIN ANALYZE"),
+            LogicalPlan::Explain(_) | LogicalPlan::DescribeTable(_) => Some("a nested EXPLAIN"),
+            LogicalPlan::Extension(_) => Some("an extension"),
+            _ => None,
+        };
+        refused = refused.or(writes);
+        Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.map_err(planning)?;
+    match refused {
+        None => Ok(()),
+        Some(what) => Err(Error::Statement { what: what.to_owned() }),
+    }
+}
+
+/// The most elements that a fixed-size type in a cast may have: each value of it holds them all, NULL too.
+const FIXED_LEN_MAX: i32 = 10_000;
+
+/// Refuses casts to types whose every value is huge.
+pub(crate) fn bounded_casts(plan: &LogicalPlan) -> Result<(), Error> {
+    let mut huge = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                huge |= match part {
+                    Expr::Cast(cast) => is_huge(cast.field.data_type()),
+                    Expr::TryCast(cast) => is_huge(cast.field.data_type()),
+                    _ => false,
+                };
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    walked.map_err(planning)?;
+    if huge {
+        let text = format!("a type of more than {FIXED_LEN_MAX} elements per value cannot be cast to");
+        return Err(Error::invalid(text));
+    }
+    Ok(())
+}
+
+fn is_huge(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::FixedSizeList(item, length) => *length > FIXED_LEN_MAX || is_huge(item.data_type()),
+        DataType::FixedSizeBinary(length) => *length > FIXED_LEN_MAX,
+        DataType::List(item) | DataType::LargeList(item) => is_huge(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| is_huge(field.data_type())),
+        _ => false,
+    }
+}
