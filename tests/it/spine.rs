@@ -84,17 +84,34 @@ async fn a_broken_domain_takes_only_itself_out_and_a_broken_mesh_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dropping_a_result_stops_a_join_that_never_yields() {
+async fn a_deadline_stops_a_join_that_never_yields() {
     let world = world().await;
     let steward = world.user("steward", &["stewards"], &[]).await;
-    let big = (0..9).map(|n| format!("crm.people.people p{n}")).collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT count(*) FROM {big} WHERE p0.id * p8.id < -1");
+    let big = (0..12).map(|n| format!("crm.people.people p{n}")).collect::<Vec<_>>().join(", ");
+    let sql = format!("SELECT count(*) FROM {big} WHERE p0.id * p11.id < -1");
     let options = SessionOptions { deadline_s: Some(1), ..SessionOptions::default() };
     let started = Instant::now();
     let error = world.query_with(&steward, &options, &sql, None).await.expect_err("too slow for one second");
     assert_eq!(error.fault(), Fault::DeadlineExceeded, "{error}");
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert_eq!(world.gateway.running(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_a_result_frees_the_one_thread_that_its_join_holds() {
+    let world = builder().await.engine(|options| options.threads = 1).start().await.expect("a valid mesh");
+    let steward = world.user("steward", &["stewards"], &[]).await;
+    let big = (0..12).map(|n| format!("crm.people.people p{n}")).collect::<Vec<_>>().join(", ");
+    let slow = statement(&format!("SELECT count(*) FROM {big} WHERE p0.id * p11.id < -1"));
+    let options = SessionOptions { deadline_s: Some(60), ..SessionOptions::default() };
+    let planned = world.gateway.plan(&steward, &options, &slow).await.expect("a plan");
+    let mut running = world.gateway.execute(&steward, &options, planned.id, &slow).await.expect("a running query");
+    let row = tokio::time::timeout(Duration::from_secs(1), running.batches.next()).await;
+    assert!(row.is_err(), "the join ends too soon to show anything");
+    drop(running);
+    let next = world.text(&steward, "SELECT count(*) FROM crm.people.people");
+    let next = tokio::time::timeout(Duration::from_secs(10), next).await.expect("the thread is free again");
+    assert_eq!(next, ["6"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

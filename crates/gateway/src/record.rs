@@ -60,11 +60,7 @@ impl Asked {
             version: lineage.product_version.clone(),
             snapshot: Some(lineage.snapshot.clone()),
             policies: lineage.policies.iter().map(ToString::to_string).collect(),
-            filters: if lineage.filtered {
-                lineage.policies.iter().map(ToString::to_string).collect()
-            } else {
-                Vec::new()
-            },
+            filters: lineage.filters.iter().map(ToString::to_string).collect(),
             masks: lineage
                 .masked
                 .iter()

@@ -266,7 +266,7 @@ fn lineage(
         product_version: product_version.to_owned(),
         snapshot: snapshot.version().to_owned(),
         policies,
-        filtered,
+        filters: if filtered { decision.determining().to_vec() } else { Vec::new() },
         masked: masked.collect(),
     }
 }

@@ -41,8 +41,8 @@ pub struct Lineage {
     pub snapshot: String,
     /// The policies that decided about the table and its columns, sorted.
     pub policies: Vec<PolicyRef>,
-    /// Whether a row filter is in force.
-    pub filtered: bool,
+    /// The policies that decided about the rows, if not all are visible.
+    pub filters: Vec<PolicyRef>,
     /// The masked columns with their masks' names.
     pub masked: Vec<(String, String)>,
 }

@@ -9,7 +9,7 @@ use meshgate_flight::Settings;
 use meshgate_gateway::{Gateway, Limits, MeshSource, Parts};
 use meshgate_identity::{Identity, Options as IdentityOptions};
 use meshgate_ledger::{Ledger, Options as LedgerOptions};
-use meshgate_model::{Clock, Entropy, Epoch, Finding, Severity};
+use meshgate_model::{Clock, Entropy, Epoch};
 use meshgate_product::Watcher;
 use meshgate_state::State;
 use meshgate_table::{CacheOptions, StoreOptions, TableFormat, Tables};
@@ -90,7 +90,6 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
             .in_config()
             .hint(format!("`meshgate check {}` shows everything that is wrong", mesh.display()))
     })?;
-    report(&gateway.findings());
     let flight = Settings {
         max_message_bytes: config.flight.message_bytes_max,
         drain_s: config.flight.drain_s,
@@ -163,19 +162,8 @@ async fn reload(gateway: &Gateway) {
     match gateway.reload().await {
         Ok(epoch) => {
             tracing::info!(%epoch, "the mesh was read again");
-            report(&gateway.findings());
         }
         Err(error) => tracing::error!(%error, "the mesh was not read again: the one before stays in force"),
-    }
-}
-
-fn report(findings: &[Finding]) {
-    for finding in findings {
-        match finding.severity {
-            Severity::Error => tracing::error!(scope = %finding.scope, "{finding}"),
-            Severity::Warning => tracing::warn!(scope = %finding.scope, "{finding}"),
-            Severity::Notice => tracing::debug!(scope = %finding.scope, "{finding}"),
-        }
     }
 }
 
