@@ -1,7 +1,7 @@
 //! Delta Lake tables.
 //!
 //! * [`DeltaFormat`]: opens them for `meshgate-table`; reading goes through its scan, not through the library's.
-//! * [`write`]: writes them with the library's own writer, for the demo and for tests.
+//! * [`append`]: writes them with the library's own writer, for the demo and for tests.
 //!
 //! Not here: reading Parquet, caching, containment (see `meshgate-table`).
 //!
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use meshgate_table::{DomainStores, Error, Format, OpenTable, Source, TableFormat};
 
-pub use write::{Mode, write};
+pub use write::append;
 
 /// Opens Delta tables.
 #[derive(Clone, Copy, Debug, Default)]

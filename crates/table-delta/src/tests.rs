@@ -12,7 +12,7 @@ use meshgate_table::conformance::{self, Bench, Failed, Fixture};
 use meshgate_table::{Error, Format, Pin, Source, TableFormat};
 use serde_json::{Value, json};
 
-use crate::{DeltaFormat, Mode, write};
+use crate::DeltaFormat;
 
 struct Delta;
 
@@ -33,7 +33,7 @@ impl Fixture for Delta {
     }
 
     async fn append(&self, directory: &Path, batch: RecordBatch, partition_by: &[&str]) -> Result<(), Failed> {
-        Ok(write(directory, [batch], partition_by, Mode::Append).await?)
+        Ok(crate::append(directory, [batch], partition_by).await?)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -59,7 +59,7 @@ async fn by_hand(root: &Path, name: &str, features: Value, fields: Value, proper
         ("col-b", Arc::new(StringArray::from_iter_values((0..10).map(|n| format!("n{n}"))))),
     ];
     if !data.exists() {
-        write(&data, [RecordBatch::try_from_iter(columns).unwrap()], &[], Mode::Append).await.unwrap();
+        crate::append(&data, [RecordBatch::try_from_iter(columns).unwrap()], &[]).await.unwrap();
     }
     let directory = root.join(name);
     std::fs::create_dir_all(directory.join("_delta_log")).unwrap();

@@ -97,8 +97,7 @@ impl WorldBuilder {
     pub async fn delta(self, domain: &str, table: &str, batches: Vec<RecordBatch>) -> Self {
         let path = self.data(domain, table);
         for batch in batches {
-            let mode = meshgate_table_delta::Mode::Append;
-            meshgate_table_delta::write(&path, vec![batch], &[], mode).await.expect("a Delta table");
+            meshgate_table_delta::append(&path, [batch], &[]).await.expect("a Delta table");
         }
         self
     }

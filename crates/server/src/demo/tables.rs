@@ -63,9 +63,7 @@ pub(super) async fn make(data: &Path, scale: f64) -> Outcome {
             }
             rows += part.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
             let stored = match plan.format {
-                Format::Delta => {
-                    meshgate_table_delta::write(&directory, part, &[], meshgate_table_delta::Mode::Append).await
-                }
+                Format::Delta => meshgate_table_delta::append(&directory, part, &[]).await,
                 Format::Iceberg => meshgate_table_iceberg::write(&directory, part, &[]).await.map(drop),
             };
             stored.map_err(|error| Trouble::failure(format!("{name} cannot be stored")).because(&error))?;
