@@ -8,7 +8,7 @@ use meshgate_model::{Clock, Epoch, Instant, QueryId};
 use parking_lot::Mutex;
 
 use crate::caller::{View, same_rights};
-use crate::{Caller, SessionOptions};
+use crate::{Caller, SessionOptions, StrangerLimits};
 
 /// Limits of what is kept between two calls.
 #[derive(Debug, Clone, Copy)]
@@ -17,11 +17,13 @@ pub struct Limits {
     pub plans_max: usize,
     /// Seconds a plan waits; after that it is made again from its statement.
     pub plan_ttl_s: i64,
+    /// Refused credentials in the audit trail.
+    pub strangers: StrangerLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { plans_max: 1_000, plan_ttl_s: 60 }
+        Self { plans_max: 1_000, plan_ttl_s: 60, strangers: StrangerLimits::default() }
     }
 }
 

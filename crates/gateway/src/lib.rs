@@ -3,7 +3,7 @@
 //! [`Gateway`] is what every wire calls: authenticate, describe, plan, execute, change a session, list, reload, drain. It
 //! knows the order of the steps and nothing of gRPC or HTTP. A query's way: [`Gateway::plan`] and [`Gateway::execute`].
 //!
-//! * [`Parts`], [`MeshSource`], [`Limits`]: what a gateway is made of.
+//! * [`Parts`], [`MeshSource`], [`Limits`] with [`StrangerLimits`]: what a gateway is made of.
 //! * [`Caller`], [`SessionOptions`], [`Statement`]: what a wire hands in; [`Planned`], [`Description`], [`QueryStream`],
 //!   [`TableEntry`] and the key entries: what it gets back.
 //! * [`Error`]: everything that can go wrong, with its public text.
@@ -20,6 +20,7 @@ mod options;
 mod record;
 mod results;
 mod running;
+mod strangers;
 mod system;
 
 pub use api::{
@@ -30,3 +31,4 @@ pub use gateway::{Gateway, Parts};
 pub use kept::Limits;
 pub use mesh::MeshSource;
 pub use options::{SessionOptions, WireTypes};
+pub use strangers::StrangerLimits;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meshgate_engine::Plan;
 use meshgate_ledger::{Client, Denial, End, Intent, Ledger, MaskUse, Outcome, TableUse, Who};
-use meshgate_model::{Clock, Epoch, Failure, Fault, Instant, QueryId};
+use meshgate_model::{Clock, Epoch, Failure, Instant, QueryId};
 
 use crate::{Caller, Error};
 
@@ -48,6 +48,7 @@ impl Asked {
                 statement: Some(self.statement.clone()),
                 fault: error.fault(),
                 reason: error.to_string(),
+                times: 1,
             });
         }
         result
@@ -83,14 +84,9 @@ impl Asked {
 }
 
 impl Intended {
-    /// The query starts.
+    /// From now on the outcome is written, however the query ends.
     pub(crate) fn metered(self) -> Metered {
         Metered { intended: self, rows: 0, bytes: 0, end: None }
-    }
-
-    /// The query did not start.
-    pub(crate) fn failed(self, fault: Fault) {
-        self.metered().finish(End::Failed { fault });
     }
 }
 

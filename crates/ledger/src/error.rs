@@ -37,6 +37,12 @@ pub enum Error {
     /// A record could not be put into JSON.
     #[error("a record cannot be written as JSON")]
     Encode(#[source] Arc<serde_json::Error>),
+    /// A record is longer than any that is written.
+    #[error("a record of {bytes} bytes is too long for the audit trail")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
     /// More records wait for the disk than the ledger will hold.
     #[error("the audit trail cannot keep up: {0} bytes are waiting to be written")]
     Behind(usize),
@@ -57,13 +63,13 @@ impl Failure for Error {
         match self {
             Self::Locked(_) | Self::Broken { .. } => Fault::Conflict,
             Self::File { .. } | Self::Behind(_) | Self::Closed => Fault::Unavailable,
-            Self::Encode(_) => Fault::Internal,
+            Self::Encode(_) | Self::TooLarge { .. } => Fault::Internal,
         }
     }
 
     fn public(&self) -> PublicText {
         match self {
-            Self::Encode(_) => PublicText::internal(),
+            Self::Encode(_) | Self::TooLarge { .. } => PublicText::internal(),
             Self::Locked(_) | Self::Broken { .. } | Self::File { .. } | Self::Behind(_) | Self::Closed => {
                 PublicText::new("the gateway cannot record what it does, and does nothing it cannot record")
                     .hint("try again later; the operator's log has the cause")

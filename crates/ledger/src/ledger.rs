@@ -17,6 +17,9 @@ use crate::queue::{Item, Queue};
 use crate::trail::Trail;
 use crate::{Error, Record, recover};
 
+/// The longest record, in bytes as JSON.
+const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// The format that this program writes.
 const FORMAT: u32 = 1;
 
@@ -212,5 +215,7 @@ struct Stamped<'a> {
 fn encode(record: &Record, at: Instant) -> Result<Vec<u8>, Error> {
     let time = DateTime::from_timestamp_micros(at.micros()).unwrap_or_default();
     let time = time.to_rfc3339_opts(SecondsFormat::Micros, true);
-    serde_json::to_vec(&Stamped { time, record }).map_err(|error| Error::Encode(Arc::new(error)))
+    let json = serde_json::to_vec(&Stamped { time, record }).map_err(|error| Error::Encode(Arc::new(error)))?;
+    // INVARIANT: every line that is written can be read again.
+    if json.len() > RECORD_BYTES_MAX { Err(Error::TooLarge { bytes: json.len() }) } else { Ok(json) }
 }

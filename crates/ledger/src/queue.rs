@@ -14,6 +14,9 @@ use crate::{Error, Receipt};
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// More waiting bytes than this, and nobody who waits for an answer may join.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// More than this, and a record that nobody waits for is lost, which the log says: memory must not run out because a disk
+/// is full.
+const LAZY_BYTES_MAX: usize = 4 * WAITING_BYTES_MAX;
 /// How long the writer rests when nothing comes: then it tidies up, and tries again what failed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -42,7 +45,8 @@ struct Waiting {
 }
 
 impl Queue {
-    /// Lines up an item. Where nobody waits for an answer it is always taken: such records follow others that were taken.
+    /// Lines up an item. Where nobody waits for an answer it is taken for much longer: such records follow others that were
+    /// taken.
     pub(crate) fn push(&self, item: Item) -> Result<(), Error> {
         let mut waiting = self.waiting.lock();
         if waiting.is_closing {
@@ -53,6 +57,8 @@ impl Queue {
                 return Err(Error::Behind(waiting.bytes));
             }
             waiting.is_resting = false;
+        } else if waiting.bytes > LAZY_BYTES_MAX {
+            return Err(Error::Behind(waiting.bytes));
         }
         waiting.bytes += item.len();
         waiting.items.push_back(item);

@@ -138,6 +138,10 @@ pub struct Denial {
     pub fault: Fault,
     /// Why, in the words for operators.
     pub reason: String,
+    /// How often it happened: more than once if this is the first of many in a short time that have no records of their
+    /// own.
+    #[serde(skip_serializing_if = "is_once")]
+    pub times: u64,
 }
 
 /// A gateway began to serve.
@@ -235,6 +239,10 @@ fn display_option<S: Serializer>(id: &Option<QueryId>, serializer: S) -> Result<
 
 fn epoch_number<S: Serializer>(epoch: &Epoch, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(epoch.0)
+}
+
+fn is_once(times: &u64) -> bool {
+    *times == 1
 }
 
 fn fault_word<S: Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Error> {

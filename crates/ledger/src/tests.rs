@@ -67,7 +67,7 @@ fn outcome(query: u128) -> Outcome {
 fn denial() -> Denial {
     let reason = "wrong password for user \"eve\"".to_owned();
     let client = Client::default();
-    Denial { query: None, principal: None, client, statement: None, fault: Fault::Unauthenticated, reason }
+    Denial { query: None, principal: None, client, statement: None, fault: Fault::Unauthenticated, reason, times: 1 }
 }
 
 /// A trail of some records in several segments.

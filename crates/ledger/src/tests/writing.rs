@@ -178,3 +178,14 @@ fn where_there_is_no_trail_none_is_verified() {
         assert_eq!(verify(&dir).expect_err("no trail").len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_record_that_could_not_be_read_again_is_not_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ledger = open(dir.path(), Options::default());
+    let long = crate::Intent { statement: "\n".repeat(40 << 20), ..intent(1) };
+    assert!(matches!(ledger.append(long).await, Err(Error::TooLarge { .. })));
+    ledger.append(intent(2)).await.expect("the trail goes on");
+    ledger.close();
+    assert_eq!(verified(dir.path()).records, records(dir.path()).len() as u64);
+}
