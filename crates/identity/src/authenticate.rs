@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use meshgate_model::{AttributeTypes, AttributeValue, Clock, Entropy, Secret};
+use meshgate_model::{AttributeTypes, AttributeValue, Clock, Entropy, Failure, Fault, Secret};
 
 use crate::attempts::Attempts;
 use crate::error::Reason;
@@ -82,6 +82,33 @@ impl Identity {
         }
     }
 
+    /// Whether a principal that was authenticated a while ago would still be let in as the same. Nothing is guessed here,
+    /// so the guard has no say: nobody stays longer by failing elsewhere.
+    pub async fn confirm(
+        &self,
+        principal: &Principal,
+        credential: &Credential,
+        types: &AttributeTypes,
+    ) -> Result<bool, Error> {
+        let now = match credential {
+            Credential::Anonymous => return Ok(self.options.anonymous),
+            Credential::Bearer(token) => self.by_token(token, types).await,
+            Credential::Basic { user, password } if user == TOKEN_USER => self.by_token(password, types).await,
+            Credential::Basic { user, .. } => {
+                let found = self.store.find_user(user).await?.filter(|_| self.options.password_login);
+                match found.filter(|found| principal.password() == Some(found.password.version())) {
+                    Some(found) => principal_of(found, types),
+                    None => return Ok(false),
+                }
+            }
+        };
+        match now {
+            Ok(now) => Ok(now.fingerprint() == principal.fingerprint()),
+            Err(error) if error.fault() == Fault::Unauthenticated => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn by_token(&self, given: &Secret, types: &AttributeTypes) -> Result<Principal, Error> {
         let unknown = || Error::Refused(Reason::UnknownToken);
         if !token::is_token(given.expose()) {
@@ -118,7 +145,8 @@ fn anonymous() -> Principal {
 
 fn principal_of(user: UserRecord, types: &AttributeTypes) -> Result<Principal, Error> {
     let attributes = typed(&user.name, &user.attributes, types)?;
-    Ok(Principal::new(PrincipalKind::User, user.name, user.groups, attributes, Authentication::Password))
+    let principal = Principal::new(PrincipalKind::User, user.name, user.groups, attributes, Authentication::Password);
+    Ok(principal.with_password(user.password.version()))
 }
 
 /// The attributes that the mesh declares, in its types; what it does not declare no policy can ask for.

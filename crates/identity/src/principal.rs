@@ -32,6 +32,8 @@ pub struct Principal {
     groups: BTreeSet<String>,
     attributes: BTreeMap<String, AttributeValue>,
     authentication: Authentication,
+    /// Which password it was, if it was one: a version of the stored record.
+    password: Option<[u8; 16]>,
     hypothetical: bool,
 }
 
@@ -63,7 +65,17 @@ impl Principal {
         attributes: BTreeMap<String, AttributeValue>,
         authentication: Authentication,
     ) -> Self {
-        Self { kind, name, groups, attributes, authentication, hypothetical: false }
+        Self { kind, name, groups, attributes, authentication, password: None, hypothetical: false }
+    }
+
+    /// Proved by this version of a password.
+    pub(crate) fn with_password(self, version: [u8; 16]) -> Self {
+        Self { password: Some(version), ..self }
+    }
+
+    /// Which version of a password proved it.
+    pub(crate) fn password(&self) -> Option<[u8; 16]> {
+        self.password
     }
 
     /// Somebody to ask policies about ("what would she see?"): for `access explain` and policy tests.
@@ -76,7 +88,7 @@ impl Principal {
         attributes: BTreeMap<String, AttributeValue>,
     ) -> Self {
         let authentication = Authentication::Token;
-        Self { kind, name: name.into(), groups, attributes, authentication, hypothetical: true }
+        Self { hypothetical: true, ..Self::new(kind, name.into(), groups, attributes, authentication) }
     }
 
     /// The same principal, supposing it had proved itself in another way: hypothetical whatever it was before.
