@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StructArray, UInt64Array, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use deltalake::table::state::DeltaTableState;
@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::translate;
 use crate::schema::physical_name;
+use crate::table::columns;
 
 /// Lists the files of one version.
 #[derive(Debug)]
@@ -35,16 +36,17 @@ impl FileList for DeltaFiles {
         let count = adds.num_rows();
         let partition_columns = self.state.metadata().partition_columns();
         let partitions = struct_column(&adds, "partition");
-        let constants = partition_columns
-            .iter()
-            .map(|name| {
-                let index =
-                    self.schema.index_of(name).map_err(|_| broken("a partition column is not in the schema"))?;
-                let values = partitions.and_then(|values| values.column_by_name(name));
-                let values = values.ok_or_else(|| broken("partition values are missing"))?;
-                Ok((index, cast_to(values, self.schema.field(index).data_type())?))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
+        let (then, _) = columns(&self.state)?;
+        let mut constants = Vec::new();
+        for name in partition_columns {
+            let column = then.field_with_name(name).map_err(|_| broken("a partition column is not in the schema"))?;
+            // By its physical name: the column may be called otherwise today, or be gone.
+            let same = |field: &FieldRef| physical_name(field) == physical_name(column);
+            let Some(index) = self.schema.fields().iter().position(same) else { continue };
+            let values = partitions.and_then(|values| values.column_by_name(name));
+            let values = values.ok_or_else(|| broken("partition values are missing"))?;
+            constants.push((index, cast_to(values, self.schema.field(index).data_type())?));
+        }
         let stats = self.schema.fields().iter().map(|field| {
             let of = |group| struct_column(&adds, group)?.column_by_name(physical_name(field)).cloned();
             column_stats(field.data_type(), of("min"), of("max"), of("null_count"), count)
@@ -65,6 +67,8 @@ impl DeltaFiles {
             cast_to(column, &DataType::Int64)
         };
         let (paths, sizes, rows) = (text("path")?, number("size_bytes")?, number("num_records")?);
+        let made = number("modification_time")?;
+        let made: &Int64Array = made.as_primitive();
         let paths = paths.as_string::<i32>();
         let sizes: &Int64Array = sizes.as_primitive();
         let rows: &Int64Array = rows.as_primitive();
@@ -73,7 +77,7 @@ impl DeltaFiles {
                 let size = u64::try_from(sizes.value(at)).map_err(|_| broken("a negative file size"))?;
                 let rows = if rows.is_valid(at) { u64::try_from(rows.value(at)).ok() } else { None };
                 let (grant, path) = self.locate(paths.value(at))?;
-                Ok(DataFile { grant, path, size, rows })
+                Ok(DataFile { grant, path, size, rows, made_ms: made.is_valid(at).then(|| made.value(at)) })
             })
             .collect()
     }
@@ -128,7 +132,8 @@ fn column_stats(
         Some(values) => cast_to(&values, data_type),
         None => Ok(new_null_array(data_type, count)),
     };
-    let max = bound(max)?;
+    // NaN is greater than every number, and the log's bounds do not tell of it.
+    let max = bound(max.filter(|_| !data_type.is_floating()))?;
     // The log keeps milliseconds, rounded down.
     let max: ArrayRef = match max.as_primitive_opt::<TimestampMicrosecondType>() {
         Some(values) => {

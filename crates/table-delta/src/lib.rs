@@ -5,9 +5,9 @@
 //!
 //! Not here: reading Parquet, caching, containment (see `meshgate-table`).
 //!
-//! What is read: column mapping by name and id, v2 checkpoints, in-commit timestamps, `timestampNtz`, clustering, row
-//! tracking. What is refused by name: deletion vectors in use, type widening, variants, and whatever reader feature the
-//! library does not know.
+//! What is read: column mapping by name and id, v2 checkpoints, `timestampNtz`, clustering, row tracking. What is refused
+//! by name: deletion vectors in use, type widening, variants, time travel by timestamp with in-commit timestamps, and
+//! whatever reader feature the library does not know.
 
 mod error;
 mod files;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use deltalake::logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
 use deltalake::table::state::DeltaTableState;
 use meshgate_model::Instant;
@@ -18,6 +19,9 @@ use url::Url;
 use crate::error::translate;
 use crate::files::DeltaFiles;
 use crate::schema::{self, Mapping};
+
+/// The property of tables whose commits say themselves when they were made.
+const IN_COMMIT_TIMESTAMPS: &str = "delta.enableInCommitTimestamps";
 
 /// How many old versions stay at hand.
 const PINNED_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
@@ -34,6 +38,16 @@ pub(crate) struct DeltaTable {
 struct Latest {
     table: deltalake::DeltaTable,
     snapshot: Option<Arc<Snapshot>>,
+    /// The commit that the state ends with, as it was found.
+    commit: Option<Commit>,
+}
+
+/// A commit's file. A table that was deleted and made anew has other ones under the same names.
+#[derive(PartialEq)]
+struct Commit {
+    size: u64,
+    modified: DateTime<Utc>,
+    e_tag: Option<String>,
 }
 
 impl DeltaTable {
@@ -46,21 +60,47 @@ impl DeltaTable {
         // SECURITY: the library gets contained stores; its own registry of stores is never asked.
         let logs = default_logstore(prefixed, root.store.clone(), &location, &StorageConfig::default());
         let table = deltalake::DeltaTable::new(logs.clone());
-        let latest = Mutex::new(Latest { table, snapshot: None });
+        let latest = Mutex::new(Latest { table, snapshot: None, commit: None });
         Ok(Self { root, stores: stores.clone(), logs, latest, pinned: Mutex::default() })
     }
 
     async fn newest(&self) -> Result<Arc<Snapshot>, Error> {
         let mut latest = self.latest.lock().await;
         let known = latest.table.version();
+        if let Some(version) = known
+            && latest.commit != self.commit(version).await?
+        {
+            tracing::info!(table = %self.root.url, "the table was made anew");
+            self.forget(&mut latest).await;
+        }
         latest.table.update_incremental(None).await.map_err(|error| self.translate(error))?;
         if let Some(snapshot) = latest.snapshot.as_ref().filter(|_| latest.table.version() == known) {
             return Ok(snapshot.clone());
         }
         let state = latest.table.snapshot().map_err(|error| self.translate(error))?.clone();
+        latest.commit = self.commit(state.version()).await?;
         let snapshot = self.snapshot_of(state).await?;
+        if latest.snapshot.as_ref().is_some_and(|before| before.schema() != snapshot.schema()) {
+            // Old versions are read with the columns of today.
+            self.pinned.lock().await.clear();
+        }
         latest.snapshot = Some(snapshot.clone());
         Ok(snapshot)
+    }
+
+    /// The file of a version's commit; none if it was cleaned up.
+    async fn commit(&self, version: u64) -> Result<Option<Commit>, Error> {
+        match self.logs.object_store(None).head(&commit_uri_from_version(Some(version))).await {
+            Ok(meta) => Ok(Some(Commit { size: meta.size, modified: meta.last_modified, e_tag: meta.e_tag })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Nothing that was read counts any more.
+    async fn forget(&self, latest: &mut Latest) {
+        *latest = Latest { table: deltalake::DeltaTable::new(self.logs.clone()), snapshot: None, commit: None };
+        self.pinned.lock().await.clear();
     }
 
     async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, Error> {
@@ -88,16 +128,22 @@ impl DeltaTable {
         if state.version() != version {
             return Err(Error::PinNotFound { what: format!("version {version} is no longer kept") });
         }
-        self.keep(self.snapshot_of(state).await?).await
+        self.keep(self.old(state).await?).await
     }
 
     async fn at_time(&self, time: Instant) -> Result<Arc<Snapshot>, Error> {
         let out_of_range = || Error::PinNotFound { what: "the time is out of range".to_owned() };
         let asked = DateTime::from_timestamp_micros(time.micros()).ok_or_else(out_of_range)?;
+        self.newest().await?;
+        let today = self.latest.lock().await.table.snapshot().map_err(|error| self.translate(error))?.clone();
+        // The library dates versions by their files, which a copied table has others of.
+        if today.metadata().configuration().get(IN_COMMIT_TIMESTAMPS).is_some_and(|enabled| enabled == "true") {
+            return Err(Error::unsupported("time travel by timestamp on a table with in-commit timestamps"));
+        }
         let mut table = deltalake::DeltaTable::new(self.logs.clone());
         table.load_with_datetime(asked).await.map_err(|error| self.translate(error))?;
         let state = table.snapshot().map_err(|error| self.translate(error))?.clone();
-        let snapshot = self.snapshot_of(state).await?;
+        let snapshot = self.old(state).await?;
         // The library answers a time before the first version with the first version.
         if snapshot.timestamp().is_some_and(|made| made.millis() > time.millis()) {
             return Err(Error::PinNotFound { what: "the table did not exist at that time".to_owned() });
@@ -117,10 +163,28 @@ impl DeltaTable {
         Ok(snapshot)
     }
 
+    /// SECURITY: an old version is read with the table's columns of today where the format tells columns from their
+    /// names: rules and contract speak of these, and a name may have been another column's then.
+    async fn old(&self, state: DeltaTableState) -> Result<Arc<Snapshot>, Error> {
+        let today = self.latest.lock().await.table.snapshot().map_err(|error| self.translate(error))?.clone();
+        let (columns, mapping) = columns(&today)?;
+        if mapping == Mapping::None {
+            return self.snapshot_of(state).await;
+        }
+        self.snapshot_with(state, columns, mapping).await
+    }
+
     async fn snapshot_of(&self, state: DeltaTableState) -> Result<Arc<Snapshot>, Error> {
-        let metadata = state.metadata();
-        let mapping = Mapping::read(metadata.configuration())?;
-        let schema = schema::convert(&state.snapshot().arrow_schema(), mapping)?;
+        let (schema, mapping) = columns(&state)?;
+        self.snapshot_with(state, schema, mapping).await
+    }
+
+    async fn snapshot_with(
+        &self,
+        state: DeltaTableState,
+        schema: SchemaRef,
+        mapping: Mapping,
+    ) -> Result<Arc<Snapshot>, Error> {
         let version = state.version();
         let timestamp = self.timestamp(&state).await?;
         let (root, stores) = (self.root.clone(), self.stores.clone());
@@ -140,12 +204,8 @@ impl DeltaTable {
         if let Some(millis) = state.version_timestamp(version) {
             return Ok(Some(Instant(millis.saturating_mul(1_000))));
         }
-        match self.logs.object_store(None).head(&commit_uri_from_version(Some(version))).await {
-            Ok(commit) => Ok(Some(Instant(commit.last_modified.timestamp_micros()))),
-            // Commits before a checkpoint are cleaned up in time.
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        // Commits before a checkpoint are cleaned up in time.
+        Ok(self.commit(version).await?.map(|commit| Instant(commit.modified.timestamp_micros())))
     }
 
     fn translate(&self, error: deltalake::DeltaTableError) -> Error {
@@ -168,6 +228,12 @@ impl OpenTable for DeltaTable {
             Pin::Timestamp(time) => self.at_time(*time).await,
         }
     }
+}
+
+/// The columns of a version, and how files name them.
+pub(crate) fn columns(state: &DeltaTableState) -> Result<(SchemaRef, Mapping), Error> {
+    let mapping = Mapping::read(state.metadata().configuration())?;
+    Ok((schema::convert(&state.snapshot().arrow_schema(), mapping)?, mapping))
 }
 
 impl fmt::Debug for DeltaTable {

@@ -55,8 +55,7 @@ async fn create(
     let schema = normalize_for_delta(&first.schema());
     let fields: StructType = schema.as_ref().try_into_kernel()?;
     let partitions = || partition_by.iter().map(|&name| name.to_owned());
-    let mut writer =
-        RecordBatchWriter::try_new(table.table_url(), schema, Some(partitions().collect()), None)?;
+    let mut writer = RecordBatchWriter::try_new(table.table_url(), schema, Some(partitions().collect()), None)?;
     for batch in batches {
         writer.write(batch).await?;
     }

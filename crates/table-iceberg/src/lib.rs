@@ -41,7 +41,9 @@ impl TableFormat for IcebergFormat {
     async fn open(&self, source: &Source, stores: &Arc<DomainStores>) -> Result<Arc<dyn OpenTable>, Error> {
         let whereabouts = match &source.catalog {
             Some(reference) => Whereabouts::Catalog(SqlCatalog::open(reference, stores)?),
-            None if source.url.ends_with(".metadata.json") => Whereabouts::File(stores.locate(&source.url)?),
+            None if source.url.ends_with(".metadata.json") || source.url.ends_with(".metadata.json.gz") => {
+                Whereabouts::File(stores.locate(&source.url)?)
+            }
             None => Whereabouts::Directory(stores.locate(&source.url)?),
         };
         Ok(Arc::new(IcebergTable::new(whereabouts, stores.clone())))

@@ -8,7 +8,7 @@ use iceberg::spec::{SnapshotRef, TableMetadata};
 use meshgate_model::Instant;
 use meshgate_table::{DomainStores, Error, Located, OpenTable, Pin, Snapshot, SnapshotParts};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Mutex;
 
 use crate::catalog::SqlCatalog;
@@ -46,12 +46,11 @@ pub(crate) struct IcebergTable {
 
 #[derive(Debug, Default)]
 struct Known {
-    metadata: Option<(Path, Arc<TableMetadata>)>,
-    snapshots: Vec<(SnapshotKey, Arc<Snapshot>)>,
+    /// A table that was made anew may use a path again: so the file's size, time and tag count as well.
+    metadata: Option<(ObjectMeta, Arc<TableMetadata>)>,
+    /// By id; none for a table without a snapshot.
+    snapshots: Vec<(Option<i64>, Arc<Snapshot>)>,
 }
-
-/// A snapshot's id (none for a table without one) and the id of the schema it is read with.
-type SnapshotKey = (Option<i64>, i32);
 
 impl IcebergTable {
     /// Nothing is read yet.
@@ -68,13 +67,20 @@ impl IcebergTable {
                 (file.store, file.path)
             }
         };
-        if let Some((_, metadata)) = known.metadata.as_ref().filter(|(seen, _)| *seen == path) {
+        let file = match store.head(&path).await {
+            Ok(file) => file,
+            Err(object_store::Error::NotFound { path, .. }) => {
+                return Err(Error::NotFound { format: "Iceberg", place: path });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some((_, metadata)) = known.metadata.as_ref().filter(|(seen, _)| *seen == file) {
             return Ok(metadata.clone());
         }
         let metadata = Arc::new(read_metadata(&*store, &path).await?);
         // Another metadata file may have other properties, which snapshots depend on.
         known.snapshots.clear();
-        known.metadata = Some((path, metadata.clone()));
+        known.metadata = Some((file, metadata.clone()));
         Ok(metadata)
     }
 
@@ -83,9 +89,11 @@ impl IcebergTable {
         known: &mut Known,
         metadata: &Arc<TableMetadata>,
         snapshot: Option<&SnapshotRef>,
-        schema: &iceberg::spec::SchemaRef,
     ) -> Result<Arc<Snapshot>, Error> {
-        let key = (snapshot.map(|snapshot| snapshot.snapshot_id()), schema.schema_id());
+        // SECURITY: old snapshots are read with the table's columns of today, bound by id: rules and contract speak of
+        // these, and a name may have been another column's then.
+        let schema = metadata.current_schema();
+        let key = snapshot.map(|snapshot| snapshot.snapshot_id());
         if let Some((_, found)) = known.snapshots.iter().find(|(seen, _)| *seen == key) {
             return Ok(found.clone());
         }
@@ -118,44 +126,32 @@ impl OpenTable for IcebergTable {
     async fn snapshot(&self, pin: &Pin) -> Result<Arc<Snapshot>, Error> {
         let mut known = self.known.lock().await;
         let metadata = self.refresh(&mut known).await?;
-        let current = metadata.current_schema();
-        // The head of a branch is read with the table's schema of today, everything else with the snapshot's own.
-        match pin {
-            Pin::Latest => self.snapshot_of(&mut known, &metadata, metadata.current_snapshot(), current),
-            pin => {
-                let (snapshot, head) = find(&metadata, pin)?;
-                let failed = |error: iceberg::Error| Error::format("finding a snapshot's schema", error);
-                let schema = if head { current.clone() } else { snapshot.schema(&metadata).map_err(failed)? };
-                self.snapshot_of(&mut known, &metadata, Some(&snapshot), &schema)
-            }
-        }
+        let snapshot = match pin {
+            Pin::Latest => metadata.current_snapshot().cloned(),
+            pin => Some(find(&metadata, pin)?),
+        };
+        self.snapshot_of(&mut known, &metadata, snapshot.as_ref())
     }
 }
 
-/// The snapshot, and whether it was asked for as the head of a branch.
-fn find(metadata: &TableMetadata, pin: &Pin) -> Result<(SnapshotRef, bool), Error> {
+fn find(metadata: &TableMetadata, pin: &Pin) -> Result<SnapshotRef, Error> {
     let missing = |what: String| Error::PinNotFound { what };
     match pin {
         Pin::Version(text) => {
             let text = text.trim();
             if let Some(snapshot) = text.parse().ok().and_then(|id| metadata.snapshot_by_id(id)) {
-                return Ok((snapshot.clone(), false));
+                return Ok(snapshot.clone());
             }
-            let snapshot = metadata
-                .snapshot_for_ref(text)
-                .ok_or_else(|| missing(format!("the table has no snapshot, branch or tag `{text}`")))?;
-            let tip = metadata.current_snapshot_id() == Some(snapshot.snapshot_id());
-            Ok((snapshot.clone(), text == "main" && tip))
+            let found = metadata.snapshot_for_ref(text).cloned();
+            found.ok_or_else(|| missing(format!("the table has no snapshot, branch or tag `{text}`")))
         }
         Pin::Timestamp(time) => {
             let past = metadata.history().iter().filter(|entry| entry.timestamp_ms() <= time.millis());
             let entry = past
                 .max_by_key(|entry| entry.timestamp_ms())
                 .ok_or_else(|| missing("the table did not exist at that time".to_owned()))?;
-            let snapshot = metadata
-                .snapshot_by_id(entry.snapshot_id)
-                .ok_or_else(|| missing("the table's version of that time is no longer kept".to_owned()))?;
-            Ok((snapshot.clone(), false))
+            let found = metadata.snapshot_by_id(entry.snapshot_id).cloned();
+            found.ok_or_else(|| missing("the table's version of that time is no longer kept".to_owned()))
         }
         Pin::Latest => Err(Error::malformed("the newest snapshot needs no search")),
     }

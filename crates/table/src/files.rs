@@ -27,6 +27,9 @@ pub struct DataFile {
     pub size: u64,
     /// Its number of rows, if the metadata says.
     pub rows: Option<u64>,
+    /// When it was made, in milliseconds since 1970, if the metadata says: a table that was made anew may use the names
+    /// of the old one.
+    pub made_ms: Option<i64>,
 }
 
 /// What is known of one column, file by file. All arrays are as long as the list of files.
@@ -61,7 +64,7 @@ pub struct FileSet {
 impl DataFile {
     /// A file that was located.
     pub fn new(located: &Located, size: u64, rows: Option<u64>) -> Self {
-        Self { grant: located.grant, path: located.path.clone(), size, rows }
+        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None }
     }
 }
 
@@ -240,7 +243,7 @@ fn partitioned_file(
     );
     let meta = ObjectMeta {
         location,
-        last_modified: chrono::DateTime::UNIX_EPOCH,
+        last_modified: file.made_ms.and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default(),
         size: file.size,
         e_tag: None,
         version: None,

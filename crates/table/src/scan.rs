@@ -65,10 +65,10 @@ pub(crate) fn build(
     let table = TableSchema::builder(Arc::new(Schema::new(in_files.to_vec())))
         .with_table_partition_cols(constant.to_vec())
         .build();
-    let options = TableParquetOptions {
-        global: session.config_options().execution.parquet.clone(),
-        ..TableParquetOptions::new()
-    };
+    let mut global = session.config_options().execution.parquet.clone();
+    // Read as nanoseconds, INT96 wraps around outside the years 1677 to 2262, and Spark's `9999-12-31` is far outside.
+    global.coerce_int96 = Some("us".to_owned());
+    let options = TableParquetOptions { global, ..TableParquetOptions::new() };
     let guess = options.global.metadata_size_hint.unwrap_or(FOOTER_GUESS_BYTES);
     let source = ParquetSource::new(table)
         .with_table_parquet_options(options)
@@ -112,6 +112,12 @@ fn prune(session: &dyn Session, files: &Arc<FileSet>, filters: &[Expr]) -> Resul
         return Ok(None);
     };
     let statistics: &dyn PruningStatistics = files.as_ref();
-    let kept = BooleanArray::from(pruning.prune(statistics)?);
-    Ok((kept.false_count() > 0).then_some(kept))
+    match pruning.prune(statistics) {
+        Ok(kept) => Ok(Some(BooleanArray::from(kept)).filter(|kept| kept.false_count() > 0)),
+        // SECURITY: such an error may quote a bound of a file, which says something of rows nobody may see.
+        Err(error) => {
+            tracing::debug!(%error, "statistics that a filter cannot be applied to");
+            Ok(None)
+        }
+    }
 }

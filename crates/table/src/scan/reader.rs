@@ -20,7 +20,8 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 use crate::DomainStores;
 
-/// Footers and page indexes of files that were opened. Data files never change under a name.
+/// Footers and page indexes of files that were opened. Data files never change under a name, but a table may be made anew
+/// with the names of an old one.
 pub(crate) struct Footers {
     cache: moka::sync::Cache<FooterKey, Arc<ParquetMetaData>>,
 }
@@ -31,6 +32,7 @@ struct FooterKey {
     store: Arc<str>,
     path: Path,
     size: u64,
+    made_ms: i64,
 }
 
 impl Footers {
@@ -82,7 +84,12 @@ impl ParquetFileReaderFactory for Readers {
         Ok(Box::new(Reader {
             metrics: ParquetFileMetrics::new(partition_index, path.filename().unwrap_or_default(), metrics),
             store: store.clone(),
-            key: FooterKey { store: name.clone(), path, size: file.object_meta.size },
+            key: FooterKey {
+                store: name.clone(),
+                path,
+                size: file.object_meta.size,
+                made_ms: file.object_meta.last_modified.timestamp_millis(),
+            },
             guess: metadata_size_hint,
             footers: self.footers.clone(),
         }))
