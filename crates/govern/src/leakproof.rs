@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Operator};
@@ -29,7 +30,10 @@ pub(crate) fn is_leakproof(filter: &Expr, is_plain: &dyn Fn(&str) -> bool) -> bo
         Expr::BinaryExpr(binary) => is_comparison(&binary.op) && inside(&binary.left) && inside(&binary.right),
         Expr::Between(between) => inside(&between.expr) && inside(&between.low) && inside(&between.high),
         Expr::InList(list) => inside(&list.expr) && list.list.iter().all(|item| matches!(item, Expr::Literal(..))),
-        Expr::Like(like) => inside(&like.expr) && is_prefix_pattern(&like.pattern) && like.escape_char.is_none(),
+        Expr::Like(like) => {
+            let pattern = matches!(&*like.pattern, Expr::Literal(value, _) if is_prefix_pattern(value));
+            inside(&like.expr) && pattern && like.escape_char.is_none() && !like.case_insensitive
+        }
         _ => false,
     }
 }
@@ -78,7 +82,9 @@ fn is_leakproof_physical(filter: &Arc<dyn PhysicalExpr>, below: &[Option<usize>]
         return Ok(is_comparison(binary.op()) && children(filter)?);
     }
     if let Some(like) = filter.downcast_ref::<LikeExpr>() {
-        return Ok(like.pattern().is::<Literal>() && children(filter)?);
+        let pattern =
+            like.pattern().downcast_ref::<Literal>().is_some_and(|literal| is_prefix_pattern(literal.value()));
+        return Ok(pattern && !like.case_insensitive() && children(filter)?);
     }
     Ok(false)
 }
@@ -99,17 +105,20 @@ fn is_comparison(operator: &Operator) -> bool {
     )
 }
 
-fn is_prefix_pattern(pattern: &Expr) -> bool {
-    let Expr::Literal(value, _) = pattern else { return false };
+/// `abc%`: compared as bytes. Any other pattern becomes a regular expression, which can be too large to compile.
+fn is_prefix_pattern(value: &ScalarValue) -> bool {
     let Some(Some(text)) = value.try_as_str() else { return false };
     text.strip_suffix('%').is_some_and(|prefix| !prefix.contains(['%', '_', '\\']))
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::common::DFSchema;
     use datafusion::logical_expr::{cast, col, lit};
+    use datafusion::physical_expr::create_physical_expr;
 
-    use super::is_leakproof;
+    use super::{is_leakproof, pass_below};
 
     #[test]
     fn the_list_is_short() {
@@ -125,12 +134,33 @@ mod tests {
         for bad in [
             col("masked").gt(lit(5)),
             (lit(1) / (col("x") - lit(5))).gt(lit(0)),
-            cast(col("s"), arrow::datatypes::DataType::Int32).gt(lit(0)),
+            cast(col("s"), DataType::Int32).gt(lit(0)),
             col("x").in_list(vec![lit(1) / col("x")], false),
             col("s").like(lit("%abc")),
             col("s").like(col("s")),
+            col("s").ilike(lit("abc%")),
         ] {
             assert!(!is_leakproof(&bad, &plain), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_same_list_holds_for_physical_filters() {
+        let schema =
+            Schema::new(vec![Field::new("s", DataType::Utf8View, true), Field::new("m", DataType::Utf8View, true)]);
+        let known = DFSchema::try_from(schema.clone()).expect("two columns");
+        let context = datafusion::execution::context::ExecutionProps::new();
+        for (filter, passes) in [
+            (col("s").eq(lit("a")), true),
+            (col("s").like(lit("abc%")), true),
+            (col("s").like(lit("_".repeat(200_000))), false),
+            (col("s").ilike(lit("abc%")), false),
+            (col("m").like(lit("abc%")), false),
+            (cast(col("s"), DataType::Int32).gt(lit(0)), false),
+        ] {
+            let physical = create_physical_expr(&filter, &known, &context, &Default::default()).expect("a filter");
+            let passed = pass_below(&physical, &[Some(0), None], &schema).expect("an answer");
+            assert_eq!(passed.is_some(), passes, "{filter}");
         }
     }
 }
