@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{BatchCoalescer, CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::physical_plan::execute_stream;
 use futures::{Stream, StreamExt};
 use meshgate_model::PublicText;
@@ -78,32 +79,87 @@ impl Engine {
 
 /// Executes the plans one after the other.
 async fn run(plan: Plan, rows_max: u64, sender: mpsc::Sender<Result<RecordBatch, Error>>) {
-    let Plan { schema, plans, context, .. } = plan;
-    let mut rows: u64 = 0;
+    let Plan { schema, plans, context, lineage, .. } = plan;
+    let is_filtered = lineage.iter().any(|lineage| !lineage.filters.is_empty());
+    let even = is_filtered.then(|| BatchCoalescer::new(schema.clone(), context.session_config().batch_size()));
+    let mut out = Out { schema, rows: 0, rows_max, even, sender };
     for plan in plans {
         let mut stream = match execute_stream(plan, context.clone()) {
             Ok(stream) => stream,
-            Err(error) => return drop(sender.send(Err(executing(error))).await),
+            Err(error) => return out.fail(executing(error)).await,
         };
         while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(executing).and_then(|batch| typed(&schema, &batch));
-            if let Ok(batch) = &batch {
-                rows += batch.num_rows() as u64;
-                if rows_max > 0 && rows > rows_max {
-                    let text = PublicText::new(format!("the result has more than {rows_max} rows"))
-                        .hint("filter, aggregate or LIMIT it");
-                    return drop(sender.send(Err(Error::Limited { text })).await);
-                }
-                if batch.num_rows() == 0 {
-                    continue;
-                }
-            }
-            let failed = batch.is_err();
-            if sender.send(batch).await.is_err() || failed {
-                return;
+            let pushed = match batch {
+                Ok(batch) => out.push(&batch).await,
+                Err(error) => Err(executing(error)),
+            };
+            match pushed {
+                Ok(Some(())) => {}
+                // The reader is gone.
+                Ok(None) => return,
+                Err(error) => return out.fail(error).await,
             }
         }
     }
+    if let Err(error) = out.finish().await {
+        out.fail(error).await;
+    }
+}
+
+/// Where a query's rows go: typed, counted, and cut evenly where rows are hidden.
+struct Out {
+    schema: SchemaRef,
+    rows: u64,
+    rows_max: u64,
+    /// SECURITY: how many rows of a stored batch are left after a policy's filter tells how many were hidden.
+    even: Option<BatchCoalescer>,
+    sender: mpsc::Sender<Result<RecordBatch, Error>>,
+}
+
+impl Out {
+    /// Passes a batch on; `None` if nobody reads any more.
+    async fn push(&mut self, batch: &RecordBatch) -> Result<Option<()>, Error> {
+        let batch = typed(&self.schema, batch)?;
+        self.rows += batch.num_rows() as u64;
+        if self.rows_max > 0 && self.rows > self.rows_max {
+            let text = PublicText::new(format!("the result has more than {} rows", self.rows_max))
+                .hint("filter, aggregate or LIMIT it");
+            return Err(Error::Limited { text });
+        }
+        match &mut self.even {
+            _ if batch.num_rows() == 0 => Ok(Some(())),
+            None => Ok(self.sender.send(Ok(batch)).await.ok()),
+            Some(even) => {
+                even.push_batch(batch).map_err(uneven)?;
+                self.completed().await
+            }
+        }
+    }
+
+    async fn finish(&mut self) -> Result<Option<()>, Error> {
+        if let Some(even) = &mut self.even {
+            even.finish_buffered_batch().map_err(uneven)?;
+        }
+        self.completed().await
+    }
+
+    async fn completed(&mut self) -> Result<Option<()>, Error> {
+        while let Some(batch) = self.even.as_mut().and_then(BatchCoalescer::next_completed_batch) {
+            if self.sender.send(Ok(batch)).await.is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    async fn fail(&self, error: Error) {
+        // Nobody is left to be told if this fails.
+        self.sender.send(Err(error)).await.ok();
+    }
+}
+
+fn uneven(error: ArrowError) -> Error {
+    Error::Internal { what: format!("batches cannot be cut evenly: {error}") }
 }
 
 /// Ends the query when its deadline passes, wherever it is.

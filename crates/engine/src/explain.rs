@@ -8,9 +8,11 @@ use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
 use meshgate_govern::GovernedTable;
 
+use crate::twins;
+
 /// `plan_type`, `plan`, as DataFusion's own EXPLAIN.
 pub(crate) fn of(plan: &LogicalPlan) -> Result<RecordBatch> {
-    let text = plan.display_indent().to_string();
+    let text = twins::without_marks(&plan.display_indent().to_string());
     let kinds = StringArray::from(vec!["logical_plan"]);
     let plans = StringArray::from(vec![text]);
     Ok(RecordBatch::try_new(schema(), vec![Arc::new(kinds), Arc::new(plans)])?)

@@ -7,8 +7,8 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use meshgate_model::PublicText;
 
-use crate::Error;
 use crate::context::NO_TABLE;
+use crate::{Error, twins};
 
 /// The longest text taken from DataFusion, in characters.
 const TEXT_LEN_MAX: usize = 2_000;
@@ -96,5 +96,5 @@ fn plan_text(error: &DataFusionError) -> PublicText {
         .trim_start_matches("Execution error: ");
     // DataFusion's suggestion for an unknown function comes out of a hash map: another one each time.
     let text = if text.starts_with("Invalid function") { text.lines().next().unwrap_or(text) } else { text };
-    PublicText::new(text.chars().take(TEXT_LEN_MAX).collect::<String>())
+    PublicText::new(twins::without_marks(text).chars().take(TEXT_LEN_MAX).collect::<String>())
 }

@@ -11,6 +11,7 @@
 //! of the house, over functions of the allow-list. Not here: policy, documents, wires, audit.
 
 mod admission;
+mod allow;
 mod cancel;
 mod catalog;
 mod context;
@@ -27,6 +28,7 @@ mod reads;
 mod request;
 mod show;
 mod text;
+mod twins;
 
 pub use catalog::{Catalog, TableName};
 pub use engine::Engine;

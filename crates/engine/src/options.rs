@@ -31,6 +31,8 @@ pub struct Options {
     pub sql_bytes_max: usize,
     /// Tokens of one statement.
     pub sql_tokens_max: usize,
+    /// Operators of one statement: `+`, `AND`, `UNION` and the like.
+    pub sql_operators_max: usize,
     /// How deep a statement may nest.
     pub sql_depth_max: usize,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             result_rows_max: 0,
             sql_bytes_max: 1 << 20,
             sql_tokens_max: 100_000,
+            sql_operators_max: 4_000,
             sql_depth_max: 60,
         }
     }

@@ -9,7 +9,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use meshgate_govern::Lineage;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Catalog, Request};
+use crate::{Catalog, Request, twins};
 
 /// What a plan is made of.
 #[derive(Clone)]
@@ -49,10 +49,15 @@ impl Plan {
     }
 }
 
-/// A result's schema: everything nullable, all the way down, without metadata; so that it is the same whether it is
-/// taken from a logical plan, a physical plan or a batch.
+/// A result's schema: columns as they were asked for, everything nullable, all the way down, without metadata; so that it
+/// is the same whether it is taken from a logical plan, a physical plan or a batch.
 pub(crate) fn result_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Fields>()))
+    let named = |field: &FieldRef| {
+        let field = nullable(field);
+        let name = twins::without_marks(field.name());
+        if &name == field.name() { field } else { Arc::new(field.as_ref().clone().with_name(name)) }
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(named).collect::<Fields>()))
 }
 
 fn nullable(field: &FieldRef) -> FieldRef {

@@ -1,13 +1,10 @@
 //! A statement, read once and found to be of a kind that is served.
 
-use std::ops::ControlFlow;
-
-use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, ResetStatement, Set, SetExpr, Statement, TableFactor, Use, Value, Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ResetStatement, Set, Statement, Use, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use crate::allow::{STRAY_PIN, allow_query, is_pinned};
 use crate::{Error, Options, show, text};
 
 /// A statement that is served, not yet planned.
@@ -43,7 +40,7 @@ impl Request {
     pub fn read(sql: &str, options: &Options) -> Result<Self, Error> {
         let read = text::tokens(sql, options)?;
         let statement = parse(read.tokens, options)?;
-        let kind = Self::classify(statement, options)?;
+        let kind = Self::classify(statement, read.pins, options)?;
         Ok(Self { kind, parameters: read.parameters })
     }
 
@@ -61,20 +58,23 @@ impl Request {
     }
 
     /// SECURITY: the allow-list of statements. What is not named here is refused.
-    fn classify(statement: Statement, options: &Options) -> Result<Kind, Error> {
+    fn classify(statement: Statement, pins: usize, options: &Options) -> Result<Kind, Error> {
         Ok(match statement {
             Statement::Query(_) => {
-                allow_query(&statement)?;
+                allow_query(&statement, pins)?;
                 Kind::Query(Box::new(statement))
             }
             Statement::Explain { analyze: false, statement, .. } if matches!(*statement, Statement::Query(_)) => {
-                allow_query(&statement)?;
+                allow_query(&statement, pins)?;
                 Kind::Explain(statement)
             }
             // Its counters would tell of rows that the principal may not see.
             Statement::Explain { analyze: true, .. } => return Err(refused("EXPLAIN ANALYZE")),
             Statement::Explain { .. } => return Err(refused("EXPLAIN of anything but a query")),
-            Statement::ExplainTable { table_name, .. } => Kind::Describe(table_name),
+            Statement::ExplainTable { table_name, .. } if pins == usize::from(is_pinned(&table_name)) => {
+                Kind::Describe(table_name)
+            }
+            _ if pins > 0 => return Err(refused(STRAY_PIN)),
             Statement::Set(set) => Kind::Session(session_set(set)?),
             Statement::Reset(reset) => Kind::Session(session_reset(reset)?),
             Statement::Use(target) => Kind::Session(session_use(target)?),
@@ -107,7 +107,7 @@ fn parse(
     }
 }
 
-fn refused(what: &str) -> Error {
+pub(crate) fn refused(what: &str) -> Error {
     Error::Statement { what: what.to_owned() }
 }
 
@@ -116,54 +116,6 @@ fn first_words(statement: &Statement) -> String {
     let text = statement.to_string();
     let words = text.split_whitespace().take(2).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
     words.collect::<Vec<_>>().join(" ").to_uppercase()
-}
-
-/// Refuses what hides inside a query: writes in CTEs, SELECT INTO, locks, table functions.
-fn allow_query(statement: &Statement) -> Result<(), Error> {
-    struct Inspector;
-    impl Visitor for Inspector {
-        type Break = &'static str;
-
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-            if !query.locks.is_empty() {
-                return ControlFlow::Break("SELECT FOR UPDATE");
-            }
-            if query.for_clause.is_some() {
-                return ControlFlow::Break("FOR XML, FOR JSON and FOR BROWSE");
-            }
-            inspect(&query.body)
-        }
-
-        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
-            match factor {
-                TableFactor::Table { args: Some(_), .. }
-                | TableFactor::TableFunction { .. }
-                | TableFactor::Function { .. } => ControlFlow::Break("a table function"),
-                TableFactor::Table { version: Some(_), .. } => ControlFlow::Break("this form of time travel"),
-                TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break("TABLESAMPLE"),
-                _ => ControlFlow::Continue(()),
-            }
-        }
-    }
-    fn inspect(body: &SetExpr) -> ControlFlow<&'static str> {
-        match body {
-            SetExpr::Select(select) if select.into.is_some() => ControlFlow::Break("SELECT INTO"),
-            SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Query(_) => ControlFlow::Continue(()),
-            SetExpr::SetOperation { left, right, .. } => {
-                inspect(left)?;
-                inspect(right)
-            }
-            SetExpr::Table(_) => ControlFlow::Continue(()),
-            SetExpr::Insert(_) => ControlFlow::Break("INSERT"),
-            SetExpr::Update(_) => ControlFlow::Break("UPDATE"),
-            SetExpr::Delete(_) => ControlFlow::Break("DELETE"),
-            SetExpr::Merge(_) => ControlFlow::Break("MERGE"),
-        }
-    }
-    match statement.visit(&mut Inspector) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(what) => Err(refused(what)),
-    }
 }
 
 fn session_set(set: Set) -> Result<Vec<SessionChange>, Error> {
@@ -294,6 +246,15 @@ mod tests {
             "SELECT * FROM t FOR UPDATE",
             "SELECT * FROM read_parquet('/etc/passwd')",
             "SELECT * FROM generate_series(1, 10)",
+            "SELECT * FROM t PREWHERE x = 1",
+            "SELECT * FROM t START WITH a = 1 CONNECT BY PRIOR a = b",
+            "SELECT * FROM t PARTITION (p0)",
+            "SELECT * FROM t SETTINGS max_threads = 1",
+            "SELECT * FROM t FORMAT JSON",
+            "SELECT AS STRUCT 1 AS a",
+            "SELECT id FROM t AS y VERSION AS OF 0",
+            "SELECT id AS x FOR VERSION AS OF 0",
+            "SELECT (SELECT id FROM t GROUP BY id VERSION AS OF 0)",
             "WITH x AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM x",
             "BEGIN",
             "COMMIT",

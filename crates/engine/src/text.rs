@@ -6,15 +6,17 @@
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
+use crate::twins::TWIN_MARK;
 use crate::{Error, Options};
 
 /// Stands between a table's name and its pin. No statement may contain it.
 pub(crate) const PIN_MARK: char = '\u{1}';
 
-/// The tokens of one statement, and how many parameters it has.
+/// The tokens of one statement, how many parameters it has, and how many names carry a pin.
 pub(crate) struct Tokens {
     pub(crate) tokens: Vec<TokenWithSpan>,
     pub(crate) parameters: usize,
+    pub(crate) pins: usize,
 }
 
 /// Reads the text, within limits.
@@ -22,7 +24,7 @@ pub(crate) fn tokens(sql: &str, options: &Options) -> Result<Tokens, Error> {
     if sql.len() > options.sql_bytes_max {
         return Err(limit(format!("the statement is longer than {} bytes", options.sql_bytes_max)));
     }
-    if sql.contains(PIN_MARK) {
+    if sql.contains([PIN_MARK, TWIN_MARK]) {
         return Err(Error::invalid("the statement contains a control character"));
     }
     let dialect = GenericDialect {};
@@ -32,9 +34,40 @@ pub(crate) fn tokens(sql: &str, options: &Options) -> Result<Tokens, Error> {
     if tokens.len() > options.sql_tokens_max {
         return Err(limit(format!("the statement has more than {} words and signs", options.sql_tokens_max)));
     }
-    let tokens = pin_tables(tokens)?;
+    // Chains of operators nest on the left, one level for each: what copies and frees such a tree needs as much stack.
+    if tokens.iter().filter(|token| deepens(&token.token)).count() > options.sql_operators_max {
+        let text = format!("the statement has more than {} operators", options.sql_operators_max);
+        return Err(Error::Limited {
+            text: meshgate_model::PublicText::new(text).hint("write `IN (...)` or join VALUES instead of long chains"),
+        });
+    }
+    let (tokens, pins) = pin_tables(tokens)?;
     let (tokens, parameters) = number_parameters(tokens)?;
-    Ok(Tokens { tokens, parameters })
+    Ok(Tokens { tokens, parameters, pins })
+}
+
+/// Whether a token may put what stands before it one level deeper.
+fn deepens(token: &Token) -> bool {
+    const WORDS: [&str; 13] =
+        ["AND", "OR", "XOR", "UNION", "INTERSECT", "EXCEPT", "MINUS", "JOIN", "IS", "LIKE", "IN", "BETWEEN", "COLLATE"];
+    match token {
+        Token::Word(_) => WORDS.iter().any(|word| is_word(token, word)),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Placeholder(_)
+        | Token::Whitespace(_)
+        | Token::Comma
+        | Token::LParen
+        | Token::RParen
+        | Token::RBracket
+        | Token::RBrace
+        | Token::Period
+        | Token::SemiColon
+        | Token::EOF => false,
+        _ => true,
+    }
 }
 
 fn limit(text: String) -> Error {
@@ -42,13 +75,14 @@ fn limit(text: String) -> Error {
 }
 
 /// Moves `[FOR] (VERSION | TIMESTAMP) AS OF <literal>` into the name before it.
-fn pin_tables(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Error> {
+fn pin_tables(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, usize), Error> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut at = 0;
+    let (mut at, mut pins) = (0, 0);
     while at < tokens.len() {
         match clause(&tokens, at) {
             Some((literal, version)) => {
                 pin(&mut out, tokens.get(literal).map(|token| &token.token), version)?;
+                pins += 1;
                 at = literal + 1;
             }
             None => {
@@ -57,7 +91,7 @@ fn pin_tables(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Error> {
             }
         }
     }
-    Ok(out)
+    Ok((out, pins))
 }
 
 /// Whether a clause starts here: where its literal stands (perhaps behind the last token), and whether it is a version.
@@ -170,6 +204,17 @@ mod tests {
         {
             assert!(rewritten(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn long_chains_are_refused_before_they_are_parsed() {
+        let options = Options { sql_operators_max: 10, ..Options::default() };
+        for link in [" + 1", " OR true", " UNION ALL SELECT 1", "::INT", " JOIN t"] {
+            assert!(tokens(&format!("SELECT 1{}", link.repeat(10)), &options).is_ok(), "{link}");
+            assert!(tokens(&format!("SELECT 1{}", link.repeat(11)), &options).is_err(), "{link}");
+        }
+        let list = format!("SELECT x IN ({})", vec!["1"; 1_000].join(", "));
+        assert!(tokens(&list, &options).is_ok(), "lists are flat");
     }
 
     #[test]
