@@ -11,6 +11,7 @@
 //! * `metadata/`: catalogs, schemas, tables, keys, SqlInfo, type info.
 //! * [`Error`], `status`: what goes wrong, and the one place that says which gRPC code it is.
 
+mod binding;
 mod connection;
 mod error;
 mod metadata;

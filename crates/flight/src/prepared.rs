@@ -11,6 +11,7 @@ use meshgate_model::{Entropy, Fingerprint};
 use parking_lot::Mutex;
 use prost::Message;
 
+use crate::binding::{Bound, Budget};
 use crate::seal::{Purpose, Sealer};
 use crate::shelf::{Id, Shelf, fresh_id};
 use crate::ticket::Parameters;
@@ -30,14 +31,15 @@ pub(crate) struct Prepared {
     pub(crate) description: Description,
     /// What was bound last. It belongs to the handle: clients execute the handle they got first, whatever a binding
     /// returned.
-    bound: Mutex<Option<RecordBatch>>,
+    bound: Mutex<Option<Arc<Bound>>>,
 }
 
 /// All prepared statements, and the bindings that are too large for tickets.
 #[derive(Debug)]
 pub(crate) struct PreparedStatements {
     statements: Shelf<Arc<Prepared>>,
-    bindings: Shelf<RecordBatch>,
+    bindings: Shelf<Arc<Bound>>,
+    budget: Arc<Budget>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -47,13 +49,8 @@ impl Prepared {
         Self { sql, options, description, bound: Mutex::default() }
     }
 
-    /// Replaces what is bound.
-    pub(crate) fn bind(&self, parameters: Option<RecordBatch>) {
-        *self.bound.lock() = parameters;
-    }
-
     /// What is bound.
-    pub(crate) fn bound(&self) -> Option<RecordBatch> {
+    pub(crate) fn bound(&self) -> Option<Arc<Bound>> {
         self.bound.lock().clone()
     }
 }
@@ -63,7 +60,25 @@ impl PreparedStatements {
     pub(crate) fn new(settings: &Settings) -> Self {
         let shelf = |clock| Shelf::new(settings.handles_max, settings.handle_ttl_s, clock);
         let bindings = Shelf::new(settings.handles_max.div_ceil(16), settings.ticket_ttl_s, settings.clock.clone());
-        Self { statements: shelf(settings.clock.clone()), bindings, entropy: settings.entropy.clone() }
+        Self {
+            statements: shelf(settings.clock.clone()),
+            bindings,
+            budget: Budget::new(settings.bindings_bytes_max),
+            entropy: settings.entropy.clone(),
+        }
+    }
+
+    /// Replaces what is bound to a statement.
+    pub(crate) fn bind(
+        &self,
+        owner: Fingerprint,
+        prepared: &Prepared,
+        parameters: Option<RecordBatch>,
+    ) -> Result<(), Error> {
+        // What was bound before makes room first.
+        *prepared.bound.lock() = None;
+        *prepared.bound.lock() = parameters.map(|parameters| self.budget.bind(owner, parameters)).transpose()?;
+        Ok(())
     }
 
     /// Keeps a statement and makes its handle. Equal statements share nothing.
@@ -88,16 +103,17 @@ impl PreparedStatements {
     }
 
     /// Makes parameters fit to travel with a ticket.
-    pub(crate) fn pack(&self, owner: Fingerprint, parameters: Option<RecordBatch>) -> Result<Parameters, Error> {
-        let Some(batch) = parameters else { return Ok(Parameters::None) };
+    pub(crate) fn pack(&self, owner: Fingerprint, bound: Option<Arc<Bound>>) -> Result<Parameters, Error> {
+        let Some(bound) = bound else { return Ok(Parameters::None) };
+        let batch = bound.batch();
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
-        writer.write(&batch)?;
+        writer.write(batch)?;
         let bytes = writer.into_inner()?;
         if bytes.len() <= INLINE_BYTES_MAX {
             return Ok(Parameters::Inline(bytes.into()));
         }
         let id = fresh_id(self.entropy.as_ref());
-        self.bindings.put(owner, id, batch);
+        self.bindings.put(owner, id, bound);
         Ok(Parameters::Kept(id))
     }
 
@@ -106,7 +122,10 @@ impl PreparedStatements {
         match packed {
             Parameters::None => Ok(None),
             Parameters::Inline(bytes) => Ok(StreamReader::try_new(bytes.as_ref(), None)?.next().transpose()?),
-            Parameters::Kept(id) => self.bindings.get(owner, id).map(Some).ok_or(Error::Gone),
+            Parameters::Kept(id) => {
+                let bound = self.bindings.get(owner, id).ok_or(Error::Gone)?;
+                Ok(Some(bound.batch().clone()))
+            }
         }
     }
 }
@@ -161,11 +180,13 @@ mod tests {
         let settings = Settings::new([3; 32], clock.clone(), entropy.clone());
         let (all, sealer) = (PreparedStatements::new(&settings), Sealer::new(&settings.seal_key, entropy));
         let handles = [0, 1].map(|_| all.keep(&sealer, ANA, prepared()));
-        all.find(&sealer, ANA, &handles[0]).expect("kept").bind(Some(batch(1)));
-        assert_eq!(all.find(&sealer, ANA, &handles[0]).expect("kept").bound(), Some(batch(1)), "by the same handle");
-        assert_eq!(all.find(&sealer, ANA, &handles[1]).expect("kept").bound(), None, "nothing is shared");
-        all.find(&sealer, ANA, &handles[0]).expect("kept").bind(Some(batch(2)));
-        assert_eq!(all.find(&sealer, ANA, &handles[0]).expect("kept").bound(), Some(batch(2)), "rebinding replaces");
+        let found = |handle| all.find(&sealer, ANA, handle).expect("kept");
+        let bound = |handle| found(handle).bound().map(|bound| bound.batch().clone());
+        all.bind(ANA, &found(&handles[0]), Some(batch(1))).expect("fits");
+        assert_eq!(bound(&handles[0]), Some(batch(1)), "by the same handle");
+        assert_eq!(bound(&handles[1]), None, "nothing is shared");
+        all.bind(ANA, &found(&handles[0]), Some(batch(2))).expect("fits");
+        assert_eq!(bound(&handles[0]), Some(batch(2)), "rebinding replaces");
         assert!(all.find(&sealer, BEN, &handles[0]).is_err());
         all.close(&sealer, BEN, &handles[0]);
         assert!(all.find(&sealer, ANA, &handles[0]).is_ok(), "not closed by somebody else");
@@ -183,7 +204,8 @@ mod tests {
         let large = Arc::new(StringArray::from(vec!["x".repeat(100_000)])) as _;
         let large = RecordBatch::try_from_iter([("0", large)]).expect("one column");
         for (given, stays) in [(None, false), (Some(batch(5)), false), (Some(large), true)] {
-            let packed = all.pack(ANA, given.clone()).expect("packs");
+            let bound = given.clone().map(|given: RecordBatch| all.budget.bind(ANA, given).expect("fits"));
+            let packed = all.pack(ANA, bound).expect("packs");
             assert_eq!(matches!(packed, Parameters::Kept(_)), stays);
             assert_eq!(all.unpack(ANA, &packed).expect("unpacks"), given);
             assert_eq!(all.unpack(BEN, &packed).is_err(), stays, "what stays is its owner's");

@@ -19,6 +19,8 @@ pub struct Settings {
     pub handle_ttl_s: u32,
     /// Prepared statements of all principals together; one principal may have a quarter of them.
     pub handles_max: usize,
+    /// Bytes of values bound to parameters, of all principals together; one principal may have a quarter of them.
+    pub bindings_bytes_max: usize,
     /// How long an unused session is kept.
     pub session_ttl_s: u32,
     /// Sessions of all principals together; one principal may have a quarter of them.
@@ -56,6 +58,7 @@ impl Settings {
             ticket_ttl_s: 600,
             handle_ttl_s: 8 * 3600,
             handles_max: 10_000,
+            bindings_bytes_max: 512 << 20,
             session_ttl_s: 12 * 3600,
             sessions_max: 10_000,
             bearer_ttl_s: 24 * 3600,

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use futures::stream::BoxStream;
 use meshgate_identity::{ClientInfo, Credential, Principal};
 use meshgate_model::{Epoch, Fingerprint, QueryId};
+use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 
@@ -86,6 +87,8 @@ pub struct QueryStream {
     pub schema: SchemaRef,
     /// The rows.
     pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+    /// Cancelled when the principal loses a right: what was read and is not sent yet must not be sent either.
+    pub revoked: CancellationToken,
 }
 
 /// A table as metadata commands list it.

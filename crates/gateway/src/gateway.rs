@@ -11,13 +11,15 @@ use meshgate_identity::{ClientInfo, Credential, Identity};
 use meshgate_ledger::{Client, Denial, End, Ledger, Released};
 use meshgate_model::{Clock, Entropy, Epoch, Failure, Fault, Finding, QueryId, Severity};
 use meshgate_table::Tables;
+use tokio_util::sync::CancellationToken;
 
 use crate::caller::View;
 use crate::catalog::Reach;
 use crate::kept::{Kept, KeptPlan};
 use crate::mesh::Mesh;
-use crate::record::{Asked, Intended, Metered};
+use crate::record::{Asked, Metered};
 use crate::running::{Entry, Registered, Running};
+use crate::strangers::Strangers;
 use crate::{
     Caller, Description, Error, Limits, MeshSource, Planned, QueryStream, SessionOptions, Statement, StatementKind,
     results,
@@ -57,6 +59,7 @@ pub struct Gateway {
     reloading: tokio::sync::Mutex<()>,
     epochs: AtomicU64,
     kept: Kept,
+    strangers: Strangers,
     running: Running,
     draining: AtomicBool,
     clock: Arc<dyn Clock>,
@@ -70,6 +73,7 @@ impl Gateway {
         let mesh = load(source.clone(), Epoch(1), None).await?;
         released(&ledger, &mesh);
         Ok(Arc::new(Self {
+            strangers: Strangers::new(ledger.clone(), clock.clone(), limits.strangers),
             identity,
             ledger,
             tables,
@@ -96,13 +100,14 @@ impl Gateway {
         match self.identity.authenticate(&credential, &client, &mesh.release.mesh().attributes).await {
             Ok(principal) => Ok(Caller { principal: Arc::new(principal), client, credential }),
             Err(error) => {
-                self.ledger.append_lazy(Denial {
+                self.strangers.refused(Denial {
                     query: None,
                     principal: None,
                     client: Client::from(&client),
                     statement: None,
                     fault: error.fault(),
                     reason: error.to_string(),
+                    times: 1,
                 });
                 Err(Error::below(error))
             }
@@ -158,11 +163,13 @@ impl Gateway {
         let rights = plan.touched().iter().map(|lineage| (lineage.table.clone(), view.decide(&lineage.table)));
         let rights = rights.collect::<Vec<_>>();
         let intended = asked.clone().intended(view.mesh.release.epoch(), &plan).await?; // durable before the first byte
+        // From here on the record closes however this ends: a client that leaves while it waits for its turn included.
+        let mut metered = intended.metered();
         let limits = QueryLimits { principal: principal_key(caller), deadline_s: options.deadline_s };
         let rows = match asked.step(self.engine.execute(plan, limits).await.map_err(Error::below)) {
             Ok(rows) => rows,
             Err(error) => {
-                intended.failed(error.fault());
+                metered.finish(End::Failed { fault: error.fault() });
                 return Err(error);
             }
         };
@@ -171,14 +178,15 @@ impl Gateway {
             view: view.clone(),
             rights,
             stop: rows.cancellation(),
-            revoked: Arc::default(),
+            revoked: CancellationToken::new(),
         };
         let registered = self.running.register(id, entry.clone());
         // A reload between planning and registering would have missed this query.
         if self.epoch() != view.mesh.release.epoch() {
             self.running.recheck(&self.mesh.load_full(), self.clock.now());
         }
-        Ok(QueryStream { id, schema, batches: stream(rows, intended, registered) })
+        let revoked = registered.revoked.clone();
+        Ok(QueryStream { id, schema, revoked, batches: stream(rows, metered, registered) })
     }
 
     /// Runs SET, RESET or USE.
@@ -216,17 +224,22 @@ impl Gateway {
         Ok(epoch)
     }
 
-    /// Ends running queries whose credential is no longer valid, or whose rights have ended with time. Called every few
-    /// seconds.
+    /// Ends running queries whose credential is no longer valid, or whose rights have ended with time, and writes down how
+    /// many strangers were refused. Called every few seconds.
     pub async fn revalidate(&self) {
+        self.strangers.sweep();
         self.running.recheck(&self.mesh.load_full(), self.clock.now());
         for entry in self.running.entries() {
             let mesh = self.mesh.load_full();
             let attributes = &mesh.release.mesh().attributes;
-            let again = self.identity.authenticate(&entry.caller.credential, &entry.caller.client, attributes).await;
-            let lost = match again {
-                Ok(principal) => principal.fingerprint() != entry.caller.fingerprint(),
-                Err(error) => error.fault() == Fault::Unauthenticated,
+            let caller = &entry.caller;
+            let confirmed = self.identity.confirm(&caller.principal, &caller.credential, attributes).await;
+            let lost = match confirmed {
+                Ok(confirmed) => !confirmed,
+                Err(error) => {
+                    tracing::warn!(%error, principal = caller.name(), "a credential cannot be confirmed just now");
+                    false
+                }
             };
             if lost {
                 entry.revoke();
@@ -259,9 +272,10 @@ impl Gateway {
         self.running.len()
     }
 
-    /// Ends all running queries.
-    pub fn stop_running(&self) {
+    /// Ends all running queries, and writes down what was only counted.
+    pub fn stop(&self) {
         self.running.stop_all();
+        self.strangers.finish();
     }
 
     fn asked(&self, caller: &Caller, options: &SessionOptions, statement: &Statement, id: QueryId) -> Asked {
@@ -270,7 +284,7 @@ impl Gateway {
             clock: self.clock.clone(),
             id,
             caller: caller.clone(),
-            statement: statement.sql.clone(),
+            statement: recorded(&statement.sql, self.engine.options().sql_bytes_max),
             purpose: options.purpose.clone(),
         }
     }
@@ -281,12 +295,13 @@ impl Gateway {
         options: &SessionOptions,
         statement: &Statement,
     ) -> Result<Description, Error> {
-        let view = self.view(caller, options)?;
         let request = Request::read(&statement.sql, self.engine.options()).map_err(Error::below)?;
+        // Before anything is looked at through the session's options: a session whose purpose is gone can be mended.
         if request.session_changes().is_some() {
             let none = Arc::new(arrow::datatypes::Schema::empty());
             return Ok(Description { kind: StatementKind::Session, schema: none.clone(), parameters: none });
         }
+        let view = self.view(caller, options)?;
         let input = self.input(view, request, options, statement);
         let (schema, parameters) = self.engine.describe(input).await.map_err(Error::below)?;
         Ok(Description { kind: StatementKind::Query, schema, parameters })
@@ -373,6 +388,15 @@ fn released(ledger: &Ledger, mesh: &Mesh) {
     ledger.append_lazy(Released { epoch, errors: errors as u64, findings: findings.len() as u64 });
 }
 
+/// A statement as the audit trail keeps it: whole, unless it is longer than any that would be carried out.
+fn recorded(sql: &str, bytes_max: usize) -> String {
+    if sql.len() <= bytes_max {
+        return sql.to_owned();
+    }
+    let cut = sql.floor_char_boundary(bytes_max.min(64 * 1024));
+    format!("{} ... ({} bytes in all)", &sql[..cut], sql.len())
+}
+
 fn principal_key(caller: &Caller) -> String {
     format!("{:?} {}", caller.principal.kind(), caller.principal.name())
 }
@@ -380,7 +404,7 @@ fn principal_key(caller: &Caller) -> String {
 /// The rows, counted, until the end, an error or a lost right.
 fn stream(
     rows: Rows,
-    intended: Intended,
+    metered: Metered,
     registered: Registered,
 ) -> futures::stream::BoxStream<'static, Result<arrow::array::RecordBatch, Error>> {
     struct Flow {
@@ -388,11 +412,11 @@ fn stream(
         metered: Metered,
         registered: Registered,
     }
-    let flow = Flow { rows, metered: intended.metered(), registered };
+    let flow = Flow { rows, metered, registered };
     futures::stream::unfold(Some(flow), |flow| async move {
         let mut flow = flow?;
         let next = flow.rows.next().await;
-        if flow.registered.revoked.load(Ordering::SeqCst) {
+        if flow.registered.revoked.is_cancelled() {
             flow.metered.finish(End::Revoked);
             return Some((Err(Error::Revoked), None));
         }

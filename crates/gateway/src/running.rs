@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use meshgate_model::{Instant, QueryId, TableAddress};
 use meshgate_policy::{Decision, RequestContext};
@@ -16,7 +16,14 @@ use crate::mesh::Mesh;
 /// All running queries.
 #[derive(Default)]
 pub(crate) struct Running {
-    queries: Arc<Mutex<HashMap<QueryId, Vec<Entry>>>>,
+    queries: Arc<Mutex<HashMap<QueryId, Vec<Listed>>>>,
+    runs: AtomicU64,
+}
+
+/// A query that is redeemed twice runs twice.
+struct Listed {
+    run: u64,
+    entry: Entry,
 }
 
 /// What a running query's rights rest on.
@@ -26,21 +33,23 @@ pub(crate) struct Entry {
     pub(crate) view: View,
     pub(crate) rights: Vec<(TableAddress, Arc<Decision>)>,
     pub(crate) stop: CancellationToken,
-    pub(crate) revoked: Arc<AtomicBool>,
+    pub(crate) revoked: CancellationToken,
 }
 
 /// One running query; dropping it takes it off the list.
 pub(crate) struct Registered {
     id: QueryId,
-    queries: Arc<Mutex<HashMap<QueryId, Vec<Entry>>>>,
-    pub(crate) revoked: Arc<AtomicBool>,
+    run: u64,
+    queries: Arc<Mutex<HashMap<QueryId, Vec<Listed>>>>,
+    pub(crate) revoked: CancellationToken,
 }
 
 impl Running {
     pub(crate) fn register(&self, id: QueryId, entry: Entry) -> Registered {
         let revoked = entry.revoked.clone();
-        self.queries.lock().entry(id).or_default().push(entry);
-        Registered { id, queries: self.queries.clone(), revoked }
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        self.queries.lock().entry(id).or_default().push(Listed { run, entry });
+        Registered { id, run, queries: self.queries.clone(), revoked }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -48,7 +57,7 @@ impl Running {
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.queries.lock().values().flatten().cloned().collect()
+        self.queries.lock().values().flatten().map(|listed| listed.entry.clone()).collect()
     }
 
     /// Ends every query whose principal has other rights under the mesh in force, at this time.
@@ -73,7 +82,7 @@ impl Running {
 impl Entry {
     /// Ends the query as one whose principal lost the right.
     pub(crate) fn revoke(&self) {
-        self.revoked.store(true, Ordering::SeqCst);
+        self.revoked.cancel();
         self.stop.cancel();
     }
 }
@@ -82,7 +91,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut queries = self.queries.lock();
         if let Some(entries) = queries.get_mut(&self.id) {
-            entries.retain(|entry| !Arc::ptr_eq(&entry.revoked, &self.revoked));
+            entries.retain(|entry| entry.run != self.run);
             if entries.is_empty() {
                 queries.remove(&self.id);
             }

@@ -1,10 +1,11 @@
 //! HTTP: whether the gateway lives and takes work. Queries go over Flight SQL (`flight`).
 //!
-//! * [`serve`]: a listener with `/healthz` and `/readyz` until the shutdown.
+//! * [`serve`]: a listener with `/healthz` and `/readyz` ([`ROUTES`]) until the shutdown.
 //! * [`Error`]: the listener failed.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use meshgate_gateway::Gateway;
 use meshgate_model::{Failure, Fault, PublicText};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 /// Why HTTP is not served any more.
 #[derive(Debug, thiserror::Error)]
@@ -34,17 +36,38 @@ impl Failure for Error {
     }
 }
 
+/// What is answered; everything else is 404.
+pub const ROUTES: [&str; 2] = [HEALTH, READY];
+
+const HEALTH: &str = "/healthz";
+const READY: &str = "/readyz";
+/// Given to requests that are being answered when the gateway stops. A client that never ends its request is not waited
+/// for any longer.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// Serves until the shutdown, then finishes the requests that are being answered.
 pub async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    axum::serve(listener, routes(gateway)).with_graceful_shutdown(shutdown).await.map_err(Error::Listener)
+    let (end, ends) = oneshot::channel::<()>();
+    let graceful = async {
+        // An error says that the other end is gone, which means the same.
+        ends.await.ok();
+    };
+    let serving = axum::serve(listener, routes(gateway)).with_graceful_shutdown(graceful).into_future();
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(Error::Listener),
+        () = shutdown => {}
+    }
+    end.send(()).ok();
+    tokio::time::timeout(GOODBYE, serving).await.unwrap_or(Ok(())).map_err(Error::Listener)
 }
 
 fn routes(gateway: Arc<Gateway>) -> Router {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(gateway)
+    Router::new().route(HEALTH, get(alive)).route(READY, get(ready)).with_state(gateway)
 }
 
 /// The process answers.

@@ -55,6 +55,7 @@ impl Inner {
         let schema = wire_schema(&stream.schema, ticket.options.wire_types);
         let ipc = IpcWriteOptions::default().try_with_compression(call.compression)?;
         let rows = stream.batches.map_err(Error::Gateway).boxed();
-        Ok(encode_stream(rows, schema, ipc, self.running.begin(ticket.id, owner)).boxed())
+        let stop = self.running.begin(ticket.id, owner);
+        Ok(encode_stream(rows, schema, ipc, stop, stream.revoked).boxed())
     }
 }

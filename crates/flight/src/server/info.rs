@@ -14,6 +14,7 @@ use prost_types::Timestamp;
 use super::identify::Call;
 use super::{Inner, command, no_transaction, refuse};
 use crate::Error;
+use crate::binding::Bound;
 use crate::ticket::{Content, QueryTicket, Ticket};
 use crate::wire::encode::schema_bytes;
 use crate::wire::types::wire_schema;
@@ -30,7 +31,7 @@ impl Inner {
                     self.change_session(call, &statement.sql).await?;
                     self.nothing_info(call)?
                 } else {
-                    self.query_info(call, &call.options, statement).await?
+                    self.query_info(call, &call.options, statement, None).await?
                 }
             }
             Command::CommandPreparedStatementQuery(query) => {
@@ -42,8 +43,10 @@ impl Inner {
                         self.nothing_info(call)?
                     }
                     StatementKind::Query => {
-                        let statement = Statement { sql: prepared.sql.clone(), parameters: prepared.bound() };
-                        self.query_info(call, &prepared.options, statement).await?
+                        let bound = prepared.bound();
+                        let parameters = bound.as_ref().map(|bound| bound.batch().clone());
+                        let statement = Statement { sql: prepared.sql.clone(), parameters };
+                        self.query_info(call, &prepared.options, statement, bound).await?
                     }
                 }
             }
@@ -68,7 +71,9 @@ impl Inner {
             Command::CommandPreparedStatementQuery(query) => {
                 let owner = call.caller.fingerprint();
                 let prepared = self.prepared.find(&self.sealer, owner, &query.prepared_statement_handle)?;
-                wire_schema(&prepared.description.schema, prepared.options.wire_types)
+                // SECURITY: authorised again on use: rules may have changed since it was prepared.
+                let description = self.gateway.describe(&call.caller, &prepared.options, &prepared.sql).await?;
+                wire_schema(&description.schema, prepared.options.wire_types)
             }
             metadata => self.metadata.schema(metadata).ok_or_else(|| refuse(metadata))?,
         };
@@ -80,10 +85,11 @@ impl Inner {
         call: &Call,
         options: &SessionOptions,
         statement: Statement,
+        bound: Option<Arc<Bound>>,
     ) -> Result<FlightInfo, Error> {
         let planned = self.gateway.plan(&call.caller, options, &statement).await?;
         let in_query = Error::in_query(planned.id);
-        let parameters = self.prepared.pack(call.caller.fingerprint(), statement.parameters).map_err(&in_query)?;
+        let parameters = self.prepared.pack(call.caller.fingerprint(), bound).map_err(&in_query)?;
         let content = Content::Query(Box::new(QueryTicket {
             id: planned.id,
             epoch: planned.epoch,

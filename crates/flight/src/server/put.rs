@@ -46,7 +46,8 @@ impl Inner {
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = query.prepared_statement_handle;
                 let prepared = self.prepared.find(&self.sealer, call.caller.fingerprint(), &handle)?;
-                prepared.bind(self.parameters(first, stream).await?);
+                let parameters = self.parameters(first, stream).await?;
+                self.prepared.bind(call.caller.fingerprint(), &prepared, parameters)?;
                 // The handle stays what it was: some clients go on with it, others with what they get here.
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
                 Ok(results(PutResult { app_metadata: result.encode_to_vec().into() }, None))

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, make_array};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
@@ -14,6 +14,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::adapt::adapt_batch;
@@ -41,12 +42,14 @@ pub(crate) fn encode_now(batch: &RecordBatch) -> Result<Vec<FlightData>, Error> 
     Ok(messages)
 }
 
-/// A stream of rows as messages. Dropping it stops the rows' stream.
+/// A stream of rows as messages. Dropping it stops the rows' stream. Once the rights are revoked nothing more is sent, not
+/// even of a batch that was read before.
 pub(crate) fn encode_stream(
     rows: BoxStream<'static, Result<RecordBatch, Error>>,
     schema: SchemaRef,
     options: IpcWriteOptions,
     stop: Stop,
+    revoked: CancellationToken,
 ) -> Messages {
     let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
     let mut task = JoinSet::new();
@@ -54,6 +57,7 @@ pub(crate) fn encode_stream(
         let end = tokio::select! {
             biased;
             why = stop.stopped() => Err(Error::Stopped(why)),
+            () = revoked.cancelled() => Err(Error::Gateway(meshgate_gateway::Error::Revoked)),
             end = pump(rows, Encoder::new(schema, options), &sender) => end,
         };
         if let Err(error) = end {
@@ -134,25 +138,52 @@ impl Encoder {
 
 /// Native types that point into buffers carry them whole, however few of their rows are left: copy what is pointed to.
 fn compact(batch: &RecordBatch) -> Result<RecordBatch, Error> {
-    let points = |data_type: &DataType| {
-        use DataType::{BinaryView, LargeListView, ListView, Utf8View};
-        matches!(data_type, Utf8View | BinaryView | ListView(_) | LargeListView(_))
-    };
     if !batch.columns().iter().any(|column| points(column.data_type())) {
         return Ok(batch.clone());
     }
-    let columns = batch.columns().iter().map(|column| -> Result<ArrayRef, Error> {
-        Ok(match column.data_type() {
-            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-            DataType::ListView(item) => cast(&cast(column, &DataType::List(item.clone()))?, column.data_type())?,
-            DataType::LargeListView(item) => {
-                cast(&cast(column, &DataType::LargeList(item.clone()))?, column.data_type())?
-            }
-            _ => column.clone(),
-        })
-    });
+    let columns = batch.columns().iter().map(compact_array);
     Ok(RecordBatch::try_new(batch.schema(), columns.collect::<Result<_, _>>()?)?)
+}
+
+/// Whether values of the type are, or hold, pointers into buffers.
+fn points(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8View | DataType::BinaryView | DataType::ListView(_) | DataType::LargeListView(_) => true,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => points(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| points(field.data_type())),
+        DataType::Dictionary(_, values) => points(values),
+        _ => false,
+    }
+}
+
+fn compact_array(array: &ArrayRef) -> Result<ArrayRef, Error> {
+    if !points(array.data_type()) {
+        return Ok(array.clone());
+    }
+    Ok(match array.data_type() {
+        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
+        DataType::ListView(item) => {
+            let list = compact_array(&cast(array, &DataType::List(item.clone()))?)?;
+            cast(&list, array.data_type())?
+        }
+        DataType::LargeListView(item) => {
+            let list = compact_array(&cast(array, &DataType::LargeList(item.clone()))?)?;
+            cast(&list, array.data_type())?
+        }
+        _ => {
+            // Taking every row leaves out what a slice of lists does not point to.
+            let rows = u32::try_from(array.len()).map_err(|_| Error::Malformed("a batch of too many rows"))?;
+            let data = take(array, &UInt32Array::from_iter_values(0..rows), None)?.to_data();
+            let children =
+                data.child_data().iter().map(|child| Ok(compact_array(&make_array(child.clone()))?.to_data()));
+            let children = children.collect::<Result<Vec<_>, Error>>()?;
+            make_array(data.into_builder().child_data(children).build()?)
+        }
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, DictionaryArray, Int64Array, ListArray, RecordBatch, StringArray, StringViewArray, StructArray,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
@@ -13,6 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use meshgate_gateway::WireTypes;
 use meshgate_model::{Fingerprint, QueryId};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::{Messages, encode_stream};
@@ -41,7 +45,7 @@ fn rows() -> RecordBatch {
 fn messages(running: &Running, batches: Vec<Result<RecordBatch, Error>>, types: WireTypes) -> Messages {
     let schema = wire_schema(&rows().schema(), types);
     let batches = futures::stream::iter(batches).boxed();
-    encode_stream(batches, schema, IpcWriteOptions::default(), running.begin(QueryId(1), ANA))
+    encode_stream(batches, schema, IpcWriteOptions::default(), running.begin(QueryId(1), ANA), CancellationToken::new())
 }
 
 #[tokio::test]
@@ -78,7 +82,8 @@ async fn compresses_if_asked() {
     for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         let options = IpcWriteOptions::default().try_with_compression(Some(codec)).expect("built in");
         let one = futures::stream::iter([Ok(batch.clone())]).boxed();
-        let sent = encode_stream(one, batch.schema(), options, running.begin(QueryId(1), ANA));
+        let sent =
+            encode_stream(one, batch.schema(), options, running.begin(QueryId(1), ANA), CancellationToken::new());
         let messages: Vec<_> = sent.try_collect().await.expect("encodes");
         assert!(messages[1].data_body.len() < 10_000, "{codec:?}");
         let stream = futures::stream::iter(messages.into_iter().map(Ok));
@@ -103,7 +108,13 @@ async fn failures_end_the_stream_with_a_status() {
 
     let panics = futures::stream::once(async { panic!("a fault of ours") }).boxed();
     let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
-    let sent = encode_stream(panics, schema, IpcWriteOptions::default(), running.begin(QueryId(1), ANA));
+    let sent = encode_stream(
+        panics,
+        schema,
+        IpcWriteOptions::default(),
+        running.begin(QueryId(1), ANA),
+        CancellationToken::new(),
+    );
     let received: Vec<_> = sent.collect().await;
     let failure = received.last().and_then(|last| last.as_ref().err()).expect("not the end of the rows");
     assert_eq!(failure.code(), Code::Internal);
@@ -116,7 +127,13 @@ async fn a_value_that_contradicts_the_schema_is_a_failure() {
     let batch = RecordBatch::try_from_iter([("n", nulls)]).expect("one column");
     let promised = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
     let one = futures::stream::iter([Ok(batch)]).boxed();
-    let sent = encode_stream(one, promised, IpcWriteOptions::default(), running.begin(QueryId(1), ANA));
+    let sent = encode_stream(
+        one,
+        promised,
+        IpcWriteOptions::default(),
+        running.begin(QueryId(1), ANA),
+        CancellationToken::new(),
+    );
     let received: Vec<_> = sent.collect().await;
     assert_eq!(received[1].as_ref().expect_err("a failure").code(), Code::Internal);
 }
@@ -142,7 +159,8 @@ async fn dropping_or_stopping_ends_the_execution() {
         });
         let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
         let stop = running.begin(QueryId(1), ANA);
-        let mut sent = encode_stream(endless.boxed(), schema, IpcWriteOptions::default(), stop);
+        let mut sent =
+            encode_stream(endless.boxed(), schema, IpcWriteOptions::default(), stop, CancellationToken::new());
         assert!(sent.next().await.expect("a message").is_ok());
         if cancel {
             assert!(running.cancel(QueryId(1), ANA));
@@ -159,4 +177,45 @@ async fn dropping_or_stopping_ends_the_execution() {
         tokio::time::timeout(std::time::Duration::from_secs(1), gone).await.expect("within a second");
         assert!(!running.cancel(QueryId(1), ANA), "off the list");
     }
+}
+
+#[tokio::test]
+async fn what_nested_views_point_to_is_cut_with_the_rows() {
+    let (_stop, running) = running();
+    let texts = StringViewArray::from_iter_values((0..200).map(|n| format!("{n:03}").repeat(20_000)));
+    let nested =
+        StructArray::from(vec![(Arc::new(Field::new("t", DataType::Utf8View, true)), Arc::new(texts) as ArrayRef)]);
+    let lists = ListArray::new(
+        Arc::new(Field::new_list_field(nested.data_type().clone(), true)),
+        OffsetBuffer::from_lengths(std::iter::repeat_n(1, 200)),
+        Arc::new(nested),
+        None,
+    );
+    let batch = RecordBatch::try_from_iter([("l", Arc::new(lists) as ArrayRef)]).expect("one column");
+    let (schema, one) = (batch.schema(), futures::stream::iter([Ok(batch.clone())]).boxed());
+    let stop = running.begin(QueryId(1), ANA);
+    let sent = encode_stream(one, schema, IpcWriteOptions::default(), stop, CancellationToken::new());
+    let sent: Vec<_> = sent.try_collect().await.expect("encodes");
+    assert!(sent.len() > 5, "{} messages", sent.len());
+    assert!(sent.iter().all(|message| message.data_body.len() < 4 << 20));
+    let sent = futures::stream::iter(sent.into_iter().map(Ok::<_, FlightError>));
+    let received: Vec<_> = FlightRecordBatchStream::new_from_flight_data(sent).try_collect().await.expect("decodes");
+    assert_eq!(arrow::compute::concat_batches(&batch.schema(), &received).expect("one schema"), batch);
+}
+
+#[tokio::test]
+async fn nothing_leaves_after_the_right_is_lost() {
+    let (_stop, running) = running();
+    let wide = StringArray::from_iter_values((0..64).map(|_| "x".repeat(1 << 20)));
+    let batch = RecordBatch::try_from_iter([("t", Arc::new(wide) as ArrayRef)]).expect("one column");
+    let revoked = CancellationToken::new();
+    let one = futures::stream::iter([Ok(batch.clone())]).boxed();
+    let stop = running.begin(QueryId(1), ANA);
+    let mut sent = encode_stream(one, batch.schema(), IpcWriteOptions::default(), stop, revoked.clone());
+    sent.next().await.expect("the schema").expect("encodes");
+    revoked.cancel();
+    let rest = sent.collect::<Vec<_>>().await;
+    assert!(rest.len() < 8, "{} more messages of one batch", rest.len());
+    let end = rest.last().expect("an end").as_ref().expect_err("a refusal");
+    assert_eq!(end.code(), Code::PermissionDenied);
 }
