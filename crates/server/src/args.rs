@@ -16,10 +16,10 @@ pub(crate) use values::{Attribute, Ttl};
 #[command(name = "meshgate", version, max_term_width = 110)]
 pub(crate) struct Arguments {
     /// How the log on stderr is written [default: text]
-    #[arg(long, global = true, value_name = "text|json", env = "MESHGATE_LOG__FORMAT", hide_env = true)]
+    #[arg(long, global = true, value_name = "text|json")]
     pub(crate) log_format: Option<LogFormat>,
     /// What is logged, such as `info,meshgate_gateway=debug` [default: RUST_LOG, or info for servers]
-    #[arg(long, global = true, value_name = "FILTER", env = "MESHGATE_LOG__FILTER", hide_env = true)]
+    #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log_filter: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -83,10 +83,10 @@ pub(crate) struct Serve {
 #[derive(Debug, Args, Default)]
 pub(crate) struct Listen {
     /// The Flight SQL address; port 0 picks a free one [default: 127.0.0.1:31337]
-    #[arg(long, value_name = "ADDR", env = "MESHGATE_FLIGHT__LISTEN", hide_env = true)]
+    #[arg(long, value_name = "ADDR")]
     pub(crate) flight_listen: Option<SocketAddr>,
     /// The HTTP address; port 0 picks a free one [default: 127.0.0.1:31338]
-    #[arg(long, value_name = "ADDR", env = "MESHGATE_HTTP__LISTEN", hide_env = true)]
+    #[arg(long, value_name = "ADDR")]
     pub(crate) http_listen: Option<SocketAddr>,
     /// Written once both ports answer: JSON with addresses, pid and epoch
     #[arg(long, value_name = "FILE")]

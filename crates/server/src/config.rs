@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 
 use meshgate_table::Credentials;
 
+pub(crate) use resolve::state_directory;
+
 use crate::args::LogFormat;
-use crate::trouble::Outcome;
+use crate::trouble::{Outcome, Trouble};
 
 /// What stands above the file: the command line.
 #[derive(Debug, Default)]
@@ -116,7 +118,14 @@ pub(crate) struct Log {
 impl Config {
     /// Reads the file if there is one, the environment, and the command line.
     pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Outcome<Self> {
-        Self::from_layers(file, std::env::vars(), overrides)
+        // Variables that are no text are none of ours.
+        let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let ours = texts.filter(|(name, _)| name.starts_with(layers::PREFIX));
+        let ours = ours.map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(Trouble::config(format!("the environment's {name} is no UTF-8 text"))),
+        });
+        Self::from_layers(file, ours.collect::<Outcome<Vec<_>>>()?.into_iter(), overrides)
     }
 
     fn from_layers(

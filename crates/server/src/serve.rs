@@ -54,7 +54,12 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Outcome<T> {
 }
 
 fn runtime() -> Outcome<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("meshgate-wire").build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("meshgate-wire")
+        // Statements are read and freed here: deep ones need room (`sql_operators_max`).
+        .thread_stack_size(16 << 20)
+        .build();
     runtime.map_err(|error| Trouble::failure("no threads can be started").because(&error))
 }
 
@@ -66,6 +71,8 @@ pub(crate) fn run(
     ready: impl FnOnce(&Served) -> Outcome,
 ) -> Outcome {
     crate::mesh::exists(mesh)?;
+    // One that an earlier run left would tell of ports that nobody listens on.
+    ready_file.map(ready::remove).transpose()?;
     runtime()?.block_on(async {
         // From now on no signal is lost.
         let mut signals = signals::Signals::listen()?;

@@ -8,12 +8,20 @@ use meshgate_state::{Home, State};
 
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::args::{Carries, StateDir};
+use crate::config;
 use crate::paths;
 use crate::trouble::{Outcome, Trouble};
 
+const STATE_URL: &str = "MESHGATE_STATE__URL";
+
 /// The directory that the arguments or the user's surroundings name.
 pub(crate) fn directory(arguments: &StateDir) -> Outcome<PathBuf> {
-    arguments.state.clone().map_or_else(paths::state_directory, Ok)
+    match (&arguments.state, std::env::var(STATE_URL)) {
+        (Some(directory), _) => Ok(directory.clone()),
+        // As for the gateway, whose configuration may come from the environment.
+        (None, Ok(url)) => config::state_directory(&url),
+        (None, Err(_)) => paths::state_directory(),
+    }
 }
 
 /// Opens the state in a directory, and makes it if there is none.

@@ -10,7 +10,8 @@ use super::keys;
 use super::raw::Raw;
 use crate::trouble::{Outcome, Trouble};
 
-const PREFIX: &str = "MESHGATE_";
+/// Variables that mean something to the gateway.
+pub(super) const PREFIX: &str = "MESHGATE_";
 const SEPARATOR: &str = "__";
 
 /// What was written, the environment over the file.

@@ -61,21 +61,30 @@ fn state(raw: &raw::State, overrides: &Overrides) -> Outcome<State> {
         let directory = paths::state_directory()?;
         return Ok(State { file: Home::new(&directory).database(), directory });
     };
-    let wrong = |why: &str| Trouble::config(format!("`state.url` cannot be `{url}`")).why(why);
+    let directory = state_directory(url)?;
+    Ok(State { file: Home::new(&directory).database(), directory })
+}
+
+/// The directory of a `state.url`. Commands find the state by its directory, so the file has one name.
+pub(crate) fn state_directory(url: &str) -> Outcome<PathBuf> {
+    let wrong = |why: &str| {
+        Trouble::config(format!("`state.url` cannot be `{url}`"))
+            .why(why)
+            .hint("write sqlite:///var/lib/meshgate/state.db")
+    };
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Err(
-            wrong("this version keeps its state in SQLite only").hint("write sqlite:///var/lib/meshgate/state.db")
-        );
+        return Err(wrong("this version keeps its state in SQLite only"));
     }
     let file = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).filter(|file| !file.is_empty());
-    let file = PathBuf::from(
-        file.ok_or_else(|| wrong("it names no SQLite file").hint("write sqlite:///var/lib/meshgate/state.db"))?,
-    );
+    let file = Path::new(file.ok_or_else(|| wrong("it names no SQLite file"))?);
     let directory = match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    Ok(State { file, directory })
+    if file.file_name() != Home::new(&directory).database().file_name() {
+        return Err(wrong("the state's file is called state.db, so that commands find it by its directory"));
+    }
+    Ok(directory)
 }
 
 fn engine(raw: &raw::Engine, state: &Path) -> Outcome<Engine> {

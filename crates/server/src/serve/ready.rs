@@ -7,6 +7,16 @@ use serde_json::json;
 use super::Served;
 use crate::trouble::{Outcome, Trouble};
 
+/// Takes away what an earlier run left.
+pub(super) fn remove(file: &Path) -> Outcome {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Trouble::failure(format!("the old ready file {} cannot be removed", file.display())).because(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes it beside its place and moves it there.
 pub(super) fn write(file: &Path, served: &Served) -> Outcome {
     let content = json!({
@@ -28,7 +38,7 @@ pub(super) fn write(file: &Path, served: &Served) -> Outcome {
 mod tests {
     use meshgate_model::Epoch;
 
-    use super::{Served, write};
+    use super::{Served, remove, write};
 
     #[test]
     fn holds_addresses_pid_and_epoch_and_leaves_nothing_else() {
@@ -42,5 +52,8 @@ mod tests {
         });
         assert_eq!(read, expected);
         assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 1);
+        remove(&file).expect("removes");
+        assert!(!file.exists());
+        remove(&file).expect("nothing to remove");
     }
 }

@@ -8,7 +8,7 @@ use meshgate_engine::Engine;
 use meshgate_flight::Settings;
 use meshgate_gateway::{Gateway, Limits, MeshSource, Parts};
 use meshgate_identity::{Identity, Options as IdentityOptions};
-use meshgate_ledger::{Ledger, Options as LedgerOptions};
+use meshgate_ledger::{Ledger, Options as LedgerOptions, Started, Stopped};
 use meshgate_model::{Clock, Entropy, Epoch};
 use meshgate_product::Watcher;
 use meshgate_state::State;
@@ -52,6 +52,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
         clock.clone(),
     );
     let ledger = Arc::new(ledger.map_err(|error| Trouble::of("the audit trail cannot be opened", &error))?);
+    ledger.append_lazy(Started { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() });
     let engine = Engine::new(engine_options(config));
     let engine = Arc::new(engine.map_err(|error| Trouble::of("the engine cannot be started", &error))?);
     let tables = Arc::new(Tables::new(
@@ -205,7 +206,8 @@ impl Wired {
 
     /// Ends what is left and writes the last records.
     pub(super) async fn close(self) {
-        self.gateway.stop_running();
+        self.gateway.stop();
+        self.ledger.append_lazy(Stopped { reason: "told to".to_owned() });
         let ledger = self.ledger.clone();
         if tokio::task::spawn_blocking(move || ledger.close()).await.is_err() {
             tracing::error!("the audit trail could not be closed");
