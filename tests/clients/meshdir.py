@@ -29,13 +29,20 @@ class Product:
     properties: dict = field(default_factory=dict)
 
 
-def write(directory: Path, products: list[Product], policy: str = PERMIT_ALL, attributes: dict | None = None) -> Path:
-    """A whole mesh; the data of a domain lies in `data/<domain>/`."""
+def write(
+    directory: Path,
+    products: list[Product],
+    policy: str = PERMIT_ALL,
+    attributes: dict | None = None,
+    storage: dict | None = None,
+) -> Path:
+    """A whole mesh; unless `storage` says more, the data of a domain lies in `data/<domain>/`."""
     domains = sorted({product.domain for product in products})
+    storage = {name: [{"prefix": f"./data/{name}/"}] for name in domains} | (storage or {})
     mesh = {
         "name": "clients",
         "domains": {
-            name: {"owners": [f"{name}-owners"], "storage": [{"prefix": f"./data/{name}/"}]} for name in domains
+            name: {"owners": [f"{name}-owners"], "storage": storage[name]} for name in domains
         },
     }
     if attributes:

@@ -1,10 +1,14 @@
 //! The gate from end to end, in process: meshes of documents, tables by the real writers, many principals.
 //!
 //! * `mesh`: the world that most tests look at.
+//! * `attack`: random queries hunt for leaks in twin worlds.
+//! * `denials`: who may do what, in one table, on the sockets.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
 
+mod attack;
+mod denials;
 mod mesh;
 mod probes;
 mod slt;

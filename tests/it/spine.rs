@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::StreamExt;
 use meshgate_gateway::{SessionOptions, Statement};
-use meshgate_model::{Failure, Fault};
+use meshgate_identity::{ClientInfo, Credential};
+use meshgate_model::{Failure, Fault, Secret};
 use meshgate_testkit::rows_text;
 
 use crate::mesh::{builder, world};
@@ -32,6 +33,32 @@ async fn every_query_leaves_its_intent_and_its_end() {
     assert!(!trail.contains("Lovelace"), "no cell values in the trail");
     let verified = meshgate_ledger::verify(&world.audit()).expect("an unbroken chain");
     assert!(verified.records >= 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_recorded_and_cannot_fill_the_trail() {
+    let world = world().await;
+    for _ in 0..100 {
+        let wrong = Credential::Bearer(Secret::new("mg_nobody"));
+        let client = ClientInfo { address: None, user_agent: None };
+        world.gateway.authenticate(wrong, client).await.expect_err("nobody's token");
+    }
+    world.gateway.stop();
+    world.flush_audit().await;
+    let trail = read_trail(&world.audit());
+    assert_eq!(trail.matches("\"kind\":\"denial\"").count(), 21, "{trail}");
+    assert!(trail.contains("\"times\":80"), "{trail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_statement_is_cut_in_the_trail() {
+    let world = world().await;
+    let analyst = world.user("analyst", &["analysts"], &[("region", "EU")]).await;
+    world.query(&analyst, &"\n".repeat(8 << 20)).await.expect_err("too long");
+    world.flush_audit().await;
+    let trail = read_trail(&world.audit());
+    assert!(trail.len() < 1 << 20, "{} bytes", trail.len());
+    assert!(trail.contains("(8388608 bytes in all)"));
 }
 
 fn read_trail(directory: &std::path::Path) -> String {
