@@ -248,7 +248,7 @@ fn products(view: &View) -> Vec<Row> {
                 joined(&product.tags),
                 joined(&sla),
                 text(Urn::product(mesh, &product.address, version.major)),
-                text(&version.contract_id),
+                joined(&version.contract_ids),
             ]
         })
         .collect()
@@ -263,7 +263,7 @@ fn tables(view: &View) -> Vec<Row> {
                 text(&domain.name),
                 text(&schema),
                 text(&table.name),
-                text(&version.version),
+                text(&table.version),
                 table.business_name.clone(),
                 table.description.clone(),
                 joined(&table.tags),
