@@ -70,6 +70,7 @@ fn rows(group: &str, schema: &str, table: &str) -> Vec<String> {
     for (file, text) in [
         ("mesh.yaml", MESH),
         ("governance/policies/all.cedar", POLICY),
+        ("domains/sales/domain.yaml", "title: Sales"),
         (&format!("{home}/product.odps.yaml"), PRODUCT),
         (&format!("{home}/one.odcs.yaml"), ONE),
         (
