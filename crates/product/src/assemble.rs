@@ -1,6 +1,7 @@
 //! One product: its ODPS document and its contracts, cross-checked, to the versions and tables that are served.
 
 mod columns;
+mod merged;
 pub(crate) mod relationships;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,9 @@ use crate::odcs::{self, Contract};
 use crate::release::{OnBreach, Status, Table, Version};
 use crate::server::{self, Storage};
 use crate::standard;
-use crate::yaml::{Node, Value, short};
+use crate::yaml::{Node, short};
+
+use merged::Merged;
 
 /// A contract with what there is to say about it.
 #[derive(Debug)]
@@ -56,45 +59,18 @@ pub(crate) fn versions(
             .warning(mark, "unused-contract", message)
             .hint("add an output port with this contractId, or remove the file");
     }
-    let mut versions: BTreeMap<u32, (Version, usize)> = BTreeMap::new();
+    let mut versions: BTreeMap<u32, Merged> = BTreeMap::new();
     for port in &ports {
         let Some(Examined { contract, notes: contract_notes }) = contracts.get_mut(port.contract) else { continue };
-        let tables = tables(contract, address, port.major, storage, contract_notes);
-        let fresh = || Version {
-            major: port.major,
-            version: port.version.to_owned(),
-            status: port.status,
-            contract_id: contract.id.clone(),
-            contract_title: contract.node.owned("name"),
-            tags: contract.node.texts("tags"),
-            sla: contract.sla(),
-            tables: Vec::new(),
-        };
-        let (version, ports_of_major) = versions.entry(port.major).or_insert_with(|| (fresh(), 0));
-        *ports_of_major += 1;
-        if version.status != port.status {
-            let message = format!("two output ports of major version {} have different status", port.major);
-            notes.warning(port.node.mark, "mixed-status", message).hint("the lower status counts for both");
-            version.status = lowest(version.status, port.status);
-        }
-        for table in tables {
-            if version.tables.iter().any(|known| known.name == table.name) {
-                if *ports_of_major > 1 {
-                    let message = format!(
-                        "the table `{}` is served by two output ports of major version {}",
-                        short(&table.name),
-                        port.major
-                    );
-                    notes
-                        .error(port.node.mark, "duplicate-table", message)
-                        .hint("retire the older contract, or give the newer port a new major version");
-                }
-            } else {
-                version.tables.push(table);
-            }
+        let merged = versions.entry(port.major).or_insert_with(|| Merged::new(port));
+        merged.lower(port, notes);
+        // Two ports may show one contract under two names; its tables are there once.
+        if !merged.contracts.contains(&port.contract) {
+            let tables = tables(contract, address, port, storage, contract_notes);
+            merged.add(port, contract, tables, notes);
         }
     }
-    let mut versions: Vec<Version> = versions.into_values().map(|(version, _)| version).collect();
+    let mut versions: Vec<Version> = versions.into_values().map(|merged| merged.version).collect();
     relationships::resolve(&mut versions, &ports, address, contracts);
     versions
 }
@@ -184,7 +160,7 @@ fn contract_of(id: &Node, version: &str, contracts: &[Examined], notes: &mut Not
 fn tables(
     contract: &Contract,
     address: &ProductAddress,
-    major: u32,
+    port: &Port<'_>,
     storage: Storage<'_>,
     notes: &mut Notes,
 ) -> Vec<Table> {
@@ -202,23 +178,28 @@ fn tables(
             .hint("add `servers:`; until then queries on it fail as unavailable"),
         Err(()) => {}
     }
-    let alone = objects.len() == 1;
-    let table = |object: &Node| {
-        table(object, contract, &address.table(major, object.text("name")?), server, alone, storage, notes)
-    };
-    objects.iter().filter_map(table).collect()
+    let home = Home { server, alone: objects.len() == 1, storage };
+    objects.iter().filter_map(|object| table(object, contract, address, port, home, notes)).collect()
+}
+
+/// Where the tables of a contract are.
+#[derive(Clone, Copy)]
+struct Home<'n> {
+    server: Result<Option<&'n Node>, ()>,
+    /// Whether it has one table only.
+    alone: bool,
+    storage: Storage<'n>,
 }
 
 fn table(
     object: &Node,
     contract: &Contract,
-    address: &meshgate_model::TableAddress,
-    server: Result<Option<&Node>, ()>,
-    alone: bool,
-    storage: Storage<'_>,
+    product: &ProductAddress,
+    port: &Port<'_>,
+    home: Home<'_>,
     notes: &mut Notes,
 ) -> Option<Table> {
-    let name = &address.table;
+    let name = object.text("name")?;
     if object.list("properties").is_empty() {
         let message = format!("the contract promises no columns of `{}`", short(name));
         notes
@@ -226,20 +207,21 @@ fn table(
             .hint("only columns under `properties` are served; list them");
     }
     let physical_name = object.text("physicalName").unwrap_or(name);
-    let location = match server {
-        Ok(Some(server)) => server::locate(server, physical_name, alone, storage, notes),
+    let location = match home.server {
+        Ok(Some(server)) => server::locate(server, physical_name, home.alone, home.storage, notes),
         Ok(None) => Some(crate::release::Location::Foreign { kind: "none".to_owned() }),
         Err(()) => None,
     };
     let own = odcs::settings(object, &mut Notes::new(meshgate_model::Scope::Mesh, ""));
     let (columns, primary_key) = columns::read(object, notes);
     Some(Table {
-        address: address.clone(),
-        name: name.clone(),
+        address: product.table(port.major, name),
+        name: name.to_owned(),
+        version: port.version.to_owned(),
         // A table whose location was refused belongs to a product that is out of service; it must lead nowhere.
         location: location.unwrap_or_else(|| crate::release::Location::Foreign { kind: "refused".to_owned() }),
         columns,
-        tags: object.texts("tags"),
+        tags: tags(object, &contract.node),
         business_name: object.owned("businessName"),
         description: object.owned("description"),
         primary_key,
@@ -250,10 +232,14 @@ fn table(
     })
 }
 
-/// The texts of a node that is a text or a list of texts.
-fn one_or_many(node: &Node) -> Vec<&Node> {
-    match node.value {
-        Value::List(_) => node.elements().iter().collect(),
-        _ => vec![node],
+/// SECURITY: what a contract says of all its tables is said of each, so that a rule about the tag meets every one of them,
+/// whatever other contracts the version has.
+fn tags(object: &Node, contract: &Node) -> Vec<String> {
+    let mut tags = object.texts("tags");
+    for tag in contract.texts("tags") {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
     }
+    tags
 }

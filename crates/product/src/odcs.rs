@@ -6,6 +6,7 @@ mod servers;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::notes::Notes;
 use crate::release::OnBreach;
@@ -29,7 +30,7 @@ pub(crate) static ODCS: Standard = Standard {
 #[derive(Debug)]
 pub(crate) struct Contract {
     pub(crate) file: PathBuf,
-    pub(crate) node: Node,
+    pub(crate) node: Arc<Node>,
     pub(crate) id: String,
     pub(crate) version: String,
     pub(crate) settings: Settings,
@@ -43,7 +44,7 @@ pub(crate) struct Settings {
 }
 
 /// Examines the document and, if it can be told what it is, returns it.
-pub(crate) fn read(node: Node, notes: &mut Notes) -> Option<Contract> {
+pub(crate) fn read(node: Arc<Node>, notes: &mut Notes) -> Option<Contract> {
     let edition = standard::edition(&node, &ODCS, notes)?;
     examine(&node, &fields::CONTRACT, edition, notes);
     check_objects(&node, edition, notes);
@@ -66,6 +67,9 @@ fn check_objects(node: &Node, edition: Edition, notes: &mut Notes) {
         check_columns(object, edition, notes);
         for relationship in object.list("relationships") {
             check_lengths(relationship, notes);
+        }
+        for node in std::iter::once(object).chain(object.list("properties")) {
+            node.list("relationships").iter().for_each(|relationship| check_references(relationship, notes));
         }
     }
 }
@@ -131,17 +135,32 @@ fn unique_name<'n>(node: &'n Node, what: &str, known: &mut Names<'n>, notes: &mu
 }
 
 fn check_lengths(relationship: &Node, notes: &mut Notes) {
-    let length = |key: &str| match relationship.get(key).map(|node| &node.value) {
-        Some(Value::List(elements)) => Some(elements.len()),
-        Some(Value::Text) => Some(1),
-        _ => None,
-    };
-    if let (Some(from), Some(to)) = (length("from"), length("to"))
-        && from != to
-    {
-        notes
-            .error(relationship.mark, "bad-relationship", format!("`from` has {from} columns and `to` has {to}"))
-            .hint("list as many columns on both sides, in the same order");
+    let (Some(from), Some(to)) = (relationship.get("from"), relationship.get("to")) else { return };
+    match (&from.value, &to.value) {
+        (Value::List(one), Value::List(other)) if one.len() != other.len() => notes
+            .error(
+                relationship.mark,
+                "bad-relationship",
+                format!("`from` has {} columns and `to` has {}", one.len(), other.len()),
+            )
+            .hint("list as many columns on both sides, in the same order"),
+        (Value::Text, Value::List(_)) | (Value::List(_), Value::Text) => notes
+            .error(relationship.mark, "bad-relationship", "of `from` and `to` one is a list and the other is not")
+            .hint("write both as text, or both as lists"),
+        _ => {}
+    }
+}
+
+/// A column is named together with its table.
+fn check_references(relationship: &Node, notes: &mut Notes) {
+    for node in ["from", "to"].iter().filter_map(|key| relationship.get(key)).flat_map(Node::one_or_many) {
+        let Some(text) = node.as_text() else { continue };
+        let inside = text.split_once('#').map_or(text, |(_, inside)| inside);
+        if !inside.contains(['.', '/']) {
+            notes
+                .error(node.mark, "bad-relationship", format!("`{}` names no column of a table", short(text)))
+                .hint("write table.column or schema/<id>/properties/<id>");
+        }
     }
 }
 

@@ -102,8 +102,6 @@ pub enum StorageGrant {
     Catalog {
         /// The catalog's URL.
         url: String,
-        /// Names a `[credentials.<name>]` table of the gateway's config.
-        credentials: Option<String>,
     },
 }
 
@@ -146,7 +144,7 @@ pub struct Product {
     pub status: Status,
     /// domains/<domain>/products/<product>/policies/*.cedar.
     pub policies: Vec<PolicySource>,
-    /// One for each output port version, by ascending major; retired ones are left out.
+    /// One for each major version of its output ports, ascending; retired ones are left out.
     pub versions: Vec<Version>,
     /// Whether its documents and its domain's are valid.
     pub state: ScopeState,
@@ -176,24 +174,24 @@ pub enum Status {
     Retired,
 }
 
-/// A major version of a product: one output port with its contract.
+/// A major version of a product: one or several output ports with their contracts.
 #[derive(Debug, Clone)]
 pub struct Version {
     /// The number in the address.
     pub major: u32,
-    /// The port's version as written, such as `1.2.0`.
+    /// The first port's version as written, such as `1.2.0`; each table has its own port's.
     pub version: String,
-    /// The most careful of the product's and the contract's status, in the order draft, proposed, deprecated, active.
+    /// The most careful of the product's and the contracts' status, in the order draft, proposed, deprecated, active.
     pub status: Status,
-    /// ODCS `id`.
-    pub contract_id: String,
-    /// ODCS `name`.
+    /// ODCS `id` of each contract, in the order of the ports.
+    pub contract_ids: Vec<String>,
+    /// ODCS `name` of the first contract.
     pub contract_title: Option<String>,
-    /// ODCS `tags`.
+    /// The ODCS `tags` that all its contracts have. What one contract alone says is among its tables' tags.
     pub tags: Vec<String>,
-    /// `slaProperties` as `(property, value with unit)`.
+    /// `slaProperties` of all contracts as `(property, value with unit)`.
     pub sla: Vec<(String, String)>,
-    /// In the order of the contract.
+    /// In the order of the ports and their contracts.
     pub tables: Vec<Table>,
 }
 
@@ -204,11 +202,13 @@ pub struct Table {
     pub address: TableAddress,
     /// `schema[].name`.
     pub name: String,
+    /// The version of its output port as written.
+    pub version: String,
     /// Where its data is.
     pub location: Location,
     /// The columns it promises, in order.
     pub columns: Vec<Column>,
-    /// `tags`.
+    /// Its own `tags` and those of its contract.
     pub tags: Vec<String>,
     /// `businessName`.
     pub business_name: Option<String>,

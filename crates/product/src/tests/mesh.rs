@@ -1,9 +1,9 @@
 //! Scopes: what is out of service when something is wrong, and what is not.
 
-use meshgate_model::{Failure, Fault, Finding, Name, Place, Scope, Severity};
+use meshgate_model::{Epoch, Failure, Fault, Finding, Name, Place, Scope, Severity};
 
 use super::{CONTRACT_FILE, MESH_FILE, PRODUCT_FILE, TestMesh, address, errors, orders};
-use crate::{ScopeState, StorageGrant};
+use crate::{Documents, ScopeState, StorageGrant};
 
 #[test]
 fn a_valid_mesh_serves_everything() {
@@ -91,6 +91,23 @@ fn wide() -> TestMesh {
 }
 
 #[test]
+fn a_reload_tells_what_a_load_tells() {
+    let reload = |mesh: &TestMesh, before: &Documents| {
+        let (release, documents) = crate::reload(mesh.path(), None, Epoch(1), before).expect("a release");
+        assert_eq!(format!("{release:?}"), format!("{:?}", mesh.release()));
+        documents
+    };
+    let mesh = wide();
+    let first = reload(&mesh, &Documents::default());
+    let mesh = mesh.edit(CONTRACT_FILE, "logicalType: integer", "logicalType: int");
+    let second = reload(&mesh, &first);
+    assert!(matches!(orders(&mesh.release()).state, ScopeState::Unavailable(_)));
+    let mesh = mesh.edit(CONTRACT_FILE, "logicalType: int", "logicalType: integer").with(PRODUCT_FILE, "kind: [");
+    let third = reload(&mesh, &second);
+    reload(&mesh.without("domains/people"), &third);
+}
+
+#[test]
 fn every_product_has_an_id_of_its_own() {
     let release = wide().release();
     let told: Vec<_> = release.findings().iter().map(|f| (f.severity, f.code, f.message.as_str())).collect();
@@ -162,6 +179,21 @@ fn directories_that_cannot_be_addresses_are_told_and_harm_nobody() {
         let found = found.unwrap_or_else(|| panic!("{path}: {:#?}", release.findings()));
         assert_eq!(found.severity, Severity::Error);
         assert!(found.hint.as_deref().is_some_and(|text| text.contains(hint)), "{found}");
+        assert_eq!(orders(&release).state, ScopeState::Serving, "{path}");
+    }
+}
+
+#[test]
+fn a_misnamed_directory_is_no_fault_of_the_one_it_resembles() {
+    for (path, hint) in [
+        ("domains/Sales/domain.yaml", "rename the directory to `sales_2`"),
+        ("domains/sales/products/Orders/product.odps.yaml", "rename the directory to `orders_2`"),
+        ("domains/sales/products/ORDERS/product.odps.yaml", "rename the directory to `orders_2`"),
+    ] {
+        let release = TestMesh::valid().with(path, "").release();
+        let hints: Vec<_> = release.findings().iter().map(|finding| (finding.code, finding.hint.as_deref())).collect();
+        assert_eq!(hints, [("bad-name", Some(hint))], "{path}");
+        assert_eq!(release.domains()["sales"].state, ScopeState::Serving, "{path}");
         assert_eq!(orders(&release).state, ScopeState::Serving, "{path}");
     }
 }

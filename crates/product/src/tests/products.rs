@@ -24,7 +24,7 @@ fn versions_stand_side_by_side() {
     assert_eq!(release.findings(), []);
     let product = orders(&release);
     let versions: Vec<_> =
-        product.versions.iter().map(|v| (v.major, v.version.as_str(), v.contract_id.as_str())).collect();
+        product.versions.iter().map(|v| (v.major, v.version.as_str(), v.contract_ids[0].as_str())).collect();
     assert_eq!(versions, [(1, "1.0.0", "orders-contract"), (2, "2.1.0", "second")]);
     assert_eq!(product.current().map(|version| version.major), Some(2));
     assert!(release.table(&address("sales", "orders").table(1, "orders")).is_some());
@@ -74,10 +74,49 @@ fn ports_of_one_major_version_merge() {
 }
 
 #[test]
+fn each_table_of_a_merged_version_has_what_its_own_contract_says() {
+    let words = |texts: &[String]| texts.join(" ");
+    for (first, second, shared, tables) in [
+        ("", "tags: [restricted]\n", "", ["", "restricted"]),
+        ("tags: [restricted]\n", "", "", ["restricted", ""]),
+        ("tags: [a, b]\n", "tags: [b, c]\n", "b", ["a b", "b c"]),
+    ] {
+        let version = "version: 1.0.0\n";
+        let release = two("1.4.0", "lines", "active")
+            .edit(
+                CONTRACT_FILE,
+                version,
+                &format!("{version}{first}slaProperties: [{{ property: latency, value: 4 }}]\n"),
+            )
+            .edit(
+                SECOND,
+                "version: 1.4.0\n",
+                &format!("version: 1.4.0\n{second}slaProperties: [{{ property: retention, value: 9 }}]\n"),
+            )
+            .release();
+        assert_eq!(release.findings(), []);
+        let version = &orders(&release).versions[0];
+        assert_eq!(words(&version.tags), shared, "{first} {second}");
+        let found: Vec<_> = version.tables.iter().map(|table| (table.version.as_str(), words(&table.tags))).collect();
+        let expected = [("1.0.0", tables[0].to_owned()), ("1.4.0", tables[1].to_owned())];
+        assert_eq!(found, expected, "{first} {second}");
+        assert_eq!(words(&version.contract_ids), "orders-contract second");
+        assert_eq!(
+            version.sla.iter().map(|(property, _)| property.as_str()).collect::<Vec<_>>(),
+            ["latency", "retention"]
+        );
+    }
+}
+
+#[test]
 fn ports_and_contracts_must_fit() {
     let repeated = format!("{PRODUCT}  - name: orders\n    version: 1.0.0\n    contractId: orders-contract\n");
     let codes = |mesh: TestMesh| -> Vec<&'static str> { mesh.findings().iter().map(|finding| finding.code).collect() };
-    assert_eq!(codes(TestMesh::valid().with(PRODUCT_FILE, &repeated)), ["duplicate-port", "duplicate-table"]);
+    assert_eq!(codes(TestMesh::valid().with(PRODUCT_FILE, &repeated)), ["duplicate-port"]);
+    let named_otherwise = repeated.replacen("name: orders\n    version", "name: again\n    version", 1);
+    let twice = TestMesh::valid().with(PRODUCT_FILE, &named_otherwise).release();
+    assert_eq!(twice.findings(), [], "one contract behind two ports");
+    assert_eq!(orders(&twice).versions.iter().map(|version| version.tables.len()).collect::<Vec<_>>(), [1]);
     assert_eq!(
         codes(TestMesh::valid().with(SECOND, &CONTRACT.replace("orders-contract", "other"))),
         ["unused-contract"]
@@ -247,10 +286,16 @@ fn relationships_reach_other_contracts_of_the_product() {
     assert_eq!(codes("[lines.order_id, lines.number]", "[orders.id, lines.number]"), bad);
     assert_eq!(codes("[orders.id, orders.line]", "[orders.id, lines.number]"), bad);
     assert_eq!(codes("{ to: orders.id }", "{ to: orders.odi }"), [(Severity::Error, "unknown-column")]);
-    assert_eq!(
-        codes("{ to: orders.id }", "{ to: 'https://x.example/c.yaml#/schema/a/properties/b' }"),
-        [(Severity::Warning, "unresolved-relationship")]
-    );
+    for elsewhere in [
+        "https://x.example/c.yaml#/schema/a/properties/b",
+        "https://x.example/orders.odcs.yaml#/schema/orders/properties/id",
+        "../orders/orders.odcs.yaml#orders.id",
+        "../orders/orders.odcs.yaml#orders.other",
+        "file:///orders.odcs.yaml#orders.id",
+    ] {
+        let found = codes("{ to: orders.id }", &format!("{{ to: '{elsewhere}' }}"));
+        assert_eq!(found, [(Severity::Warning, "unresolved-relationship")], "{elsewhere}");
+    }
 }
 
 #[test]
