@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::context::{Lookup, full_name};
-use crate::fault::planning;
+use crate::fault::{lowering, planning};
 use crate::plan::result_schema;
 use crate::pool::QueryPool;
 use crate::request::Kind;
@@ -293,8 +293,8 @@ impl Session {
     /// From an optimised plan to one that runs.
     async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, Error> {
         let planner = self.state.query_planner();
-        let plan = planner.create_physical_plan(plan, &self.state).await.map_err(planning)?;
-        cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(planning)
+        let plan = planner.create_physical_plan(plan, &self.state).await.map_err(lowering)?;
+        cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)
     }
 
     fn finish(self, plans: Vec<Arc<dyn ExecutionPlan>>, schema: Option<SchemaRef>, tables: &Tables) -> Plan {

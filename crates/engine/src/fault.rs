@@ -34,6 +34,21 @@ pub(crate) fn planning(error: DataFusionError) -> Error {
     }
 }
 
+/// An error on the way from the logical to the physical plan. SECURITY: its words may quote the plan below the barrier, with
+/// files, policies and statistics; so only the operator gets them.
+pub(crate) fn lowering(error: DataFusionError) -> Error {
+    let error = match own(error) {
+        Ok(ours) => return ours,
+        Err(error) => error,
+    };
+    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return memory();
+    }
+    let text = PublicText::new("the statement cannot be carried out as it is written")
+        .hint("write it in another way, for example with a sub-query for a computed key");
+    Error::Data { text, source: error }
+}
+
 /// An error of execution.
 pub(crate) fn executing(error: DataFusionError) -> Error {
     let error = match own(error) {

@@ -185,6 +185,12 @@ fn joined(values: &[String]) -> Option<String> {
     Some(values.join(", "))
 }
 
+fn once(list: &mut Vec<String>, value: String) {
+    if !list.contains(&value) {
+        list.push(value);
+    }
+}
+
 fn mine(view: &View) -> Vec<Row> {
     let mut rows = Vec::new();
     for entry in listed(view) {
@@ -252,7 +258,14 @@ fn products(view: &View) -> Vec<Row> {
         view.mesh.versions().filter(|(domain, product, version, _)| sees_product(view, domain, product, version));
     versions
         .map(|(domain, product, version, schema)| {
-            let sla = version.sla.iter().map(|(property, value)| format!("{property}: {value}")).collect::<Vec<_>>();
+            // SECURITY: a contract whose tables are all hidden is not there, nor is what it promises.
+            let (mut contracts, mut sla) = (Vec::new(), Vec::new());
+            for table in version.tables.iter().filter(|table| sees_table(view, table)) {
+                once(&mut contracts, table.contract_id.clone());
+                for (property, value) in &table.sla {
+                    once(&mut sla, format!("{property}: {value}"));
+                }
+            }
             vec![
                 text(&domain.name),
                 text(schema),
@@ -263,7 +276,7 @@ fn products(view: &View) -> Vec<Row> {
                 joined(&product.tags),
                 joined(&sla),
                 text(Urn::product(mesh, &product.address, version.major)),
-                joined(&version.contract_ids),
+                joined(&contracts),
             ]
         })
         .collect()

@@ -218,6 +218,8 @@ fn table(
         address: product.table(port.major, name),
         name: name.to_owned(),
         version: port.version.to_owned(),
+        contract_id: contract.id.clone(),
+        sla: contract.sla(),
         // A table whose location was refused belongs to a product that is out of service; it must lead nowhere.
         location: location.unwrap_or_else(|| crate::release::Location::Foreign { kind: "refused".to_owned() }),
         columns,

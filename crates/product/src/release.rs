@@ -204,6 +204,10 @@ pub struct Table {
     pub name: String,
     /// The version of its output port as written.
     pub version: String,
+    /// ODCS `id` of its contract.
+    pub contract_id: String,
+    /// `slaProperties` of its contract as `(property, value with unit)`.
+    pub sla: Vec<(String, String)>,
     /// Where its data is.
     pub location: Location,
     /// The columns it promises, in order.
