@@ -102,6 +102,19 @@ async fn a_broken_domain_takes_only_itself_out_and_a_broken_mesh_is_refused() {
     world.gateway.reload().await.expect("the mesh itself is valid");
     let broken = world.text(&steward, "SELECT count(*) FROM crm.people.people").await;
     assert!(broken[0].contains("out of service"), "{broken:?}");
+    // Who could not see it when it was served does not learn that it is there now; its owners learn why it is not.
+    let analyst = world.user("analyst", &["analysts"], &[("region", "EU")]).await;
+    let stranger = world.user("stranger", &[], &[]).await;
+    let owner = world.user("owner", &["crm-owners"], &[]).await;
+    for (caller, table, expected) in [
+        (&analyst, "people", "out of service"),
+        (&analyst, "payroll", "does not exist"),
+        (&stranger, "people", "does not exist"),
+        (&owner, "people", "broken.cedar"),
+    ] {
+        let answer = world.text(caller, &format!("SELECT count(*) FROM crm.people.{table}")).await;
+        assert!(answer[0].contains(expected), "{table}: {answer:?}");
+    }
     assert_eq!(world.text(&steward, "SELECT count(*) FROM sales.orders.orders").await, ["10"]);
     world.write("governance/policies/all.cedar", "permit (");
     let epoch = world.gateway.epoch();

@@ -54,7 +54,10 @@ impl Reach {
         let mesh = &self.view.mesh;
         if let Some((scope, reasons)) = mesh.outage(&name.catalog, &name.schema) {
             let owner = self.is_owner(&name.catalog);
-            return Err(Error::OutOfService { scope, reasons: reasons.to_vec(), owner });
+            if owner || mesh.knew(&self.view.principal, &self.view.request, name) {
+                return Err(Error::OutOfService { scope, reasons: reasons.to_vec(), owner });
+            }
+            return Ok(None);
         }
         let Some(Found { address, version, table }) = mesh.find(&name.catalog, &name.schema, &name.table) else {
             return Ok(None);

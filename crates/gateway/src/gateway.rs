@@ -368,7 +368,7 @@ impl std::fmt::Debug for Gateway {
 }
 
 async fn load(source: MeshSource, epoch: Epoch, before: Option<Arc<Mesh>>) -> Result<Mesh, Error> {
-    tokio::task::spawn_blocking(move || source.load(epoch, before.as_deref()))
+    tokio::task::spawn_blocking(move || source.load(epoch, before.as_ref()))
         .await
         .map_err(|error| Error::Internal { what: format!("loading the mesh: {error}") })?
 }

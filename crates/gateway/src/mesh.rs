@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use meshgate_engine::TableName;
 use meshgate_identity::Principal;
 use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress};
 use meshgate_policy::{Decision, Policies, RequestContext};
@@ -31,6 +32,8 @@ pub(crate) struct Mesh {
     pub(crate) release: Release,
     pub(crate) policies: Policies,
     stores: BTreeMap<Name, (Vec<StorageGrant>, Arc<DomainStores>)>,
+    /// For each product that is out of service now, the mesh in which it was last served: it says who may know of it.
+    last_served: BTreeMap<ProductAddress, Arc<Mesh>>,
     /// For the next load, which parses only what has changed since.
     documents: Documents,
 }
@@ -45,7 +48,7 @@ pub(crate) struct Found<'a> {
 impl MeshSource {
     /// Reads, compiles and checks everything. Whatever is wrong in a domain or product takes that out of service;
     /// whatever is wrong in the global part is an error.
-    pub(crate) fn load(&self, epoch: Epoch, before: Option<&Mesh>) -> Result<Mesh, Error> {
+    pub(crate) fn load(&self, epoch: Epoch, before: Option<&Arc<Mesh>>) -> Result<Mesh, Error> {
         let documents = before.map(|mesh| mesh.documents.clone()).unwrap_or_default();
         let (release, documents) =
             meshgate_product::reload(&self.directory, self.environment.as_deref(), epoch, &documents)
@@ -54,7 +57,7 @@ impl MeshSource {
         findings.extend(meshgate_govern::check(&release, &policies));
         let mut stores = BTreeMap::new();
         for domain in release.domains().values() {
-            match self.stores_of(domain, before) {
+            match self.stores_of(domain, before.map(Arc::as_ref)) {
                 Ok(opened) => {
                     stores.insert(domain.name.clone(), (domain.storage.clone(), opened));
                 }
@@ -68,7 +71,9 @@ impl MeshSource {
             }
         }
         let release = release.with_findings(findings).map_err(Error::below)?;
-        Ok(Mesh { release, policies, stores, documents })
+        let mut mesh = Mesh { release, policies, stores, last_served: BTreeMap::new(), documents };
+        mesh.last_served = before.map(|before| before.remembered(&mesh)).unwrap_or_default();
+        Ok(mesh)
     }
 
     fn stores_of(&self, domain: &Domain, before: Option<&Mesh>) -> Result<Arc<DomainStores>, String> {
@@ -108,6 +113,29 @@ impl Mesh {
         let (product, version) = find_version(domain, schema)?;
         let table = version.tables.iter().find(|known| known.name == table)?;
         Some(Found { address: product.address.table(version.major, &table.name), version, table })
+    }
+
+    /// What a mesh that follows remembers of this one: where its products that are out of service were last served.
+    fn remembered(self: &Arc<Self>, next: &Self) -> BTreeMap<ProductAddress, Arc<Self>> {
+        let served = self.release.domains().values().flat_map(|domain| domain.products.values());
+        let served = served.filter(|product| self.is_serving(&product.address));
+        let served = served.map(|product| (product.address.clone(), self.clone()));
+        let known = self.last_served.iter().map(|(address, mesh)| (address.clone(), mesh.clone()));
+        known.chain(served).filter(|(address, _)| !next.is_serving(address)).collect()
+    }
+
+    /// Whether somebody could query this table when its product was last served.
+    ///
+    /// SECURITY: rules of a product that is out of service are not known, so those it had last decide who learns that it
+    /// exists; to all others it is as absent as a name that never was.
+    pub(crate) fn knew(&self, principal: &Principal, request: &RequestContext, name: &TableName) -> bool {
+        self.last_served.values().any(|mesh| {
+            let found = mesh.find(&name.catalog, &name.schema, &name.table);
+            found.is_some_and(|found| {
+                self.last_served.contains_key(&found.address.product)
+                    && mesh.decide(principal, &found.address, request).is_visible()
+            })
+        })
     }
 
     /// Why nothing of this name can be served, if its domain or product is out of service.

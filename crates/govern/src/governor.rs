@@ -14,6 +14,7 @@ use meshgate_table::Snapshot;
 
 use crate::entitlement::{self, Entitled, Entitlements};
 use crate::masks::{MaskKeys, mask_function};
+use crate::retype::bare;
 use crate::shape::{Reshape, Shape};
 use crate::table::{Body, Stored};
 use crate::translate::{PolicyField, PolicyFunctions, Translation};
@@ -160,7 +161,7 @@ impl Binder<'_> {
                 }
             }
         };
-        let data_type = self.type_of(&expr)?;
+        let data_type = bare(&self.type_of(&expr)?);
         Ok(Some((Field::new(&column.name, data_type, true), expr)))
     }
 

@@ -29,6 +29,7 @@ mod leakproof;
 mod masks;
 mod operator;
 mod promise;
+mod retype;
 mod shape;
 mod statistics;
 mod table;

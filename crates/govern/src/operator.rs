@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
 use datafusion::common::config::ConfigOptions;
@@ -25,6 +25,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::StreamExt;
 
 use crate::compact::compact;
+use crate::retype::retyped;
 use crate::{leakproof, statistics};
 
 /// See the module.
@@ -179,8 +180,9 @@ fn govern(
     let rows = batch.num_rows();
     let columns = exprs
         .iter()
-        .map(|expr| {
-            let array: ArrayRef = expr.evaluate(batch)?.into_array(rows)?;
+        .zip(schema.fields())
+        .map(|(expr, field)| {
+            let array = retyped(&expr.evaluate(batch)?.into_array(rows)?, field.data_type())?;
             // SECURITY: filtered views keep the buffers of hidden rows, rebuilt structs those of hidden fields.
             Ok(if hides.rows || hides.values { compact(&array) } else { array })
         })
