@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use meshgate_model::TableAddress;
 
 use crate::system::{self, Listed};
@@ -123,10 +123,7 @@ fn entry(listed: &Listed<'_>) -> TableEntry {
 
 /// The visible columns with the types that the contract promises.
 fn columns(listed: &Listed<'_>) -> SchemaRef {
-    let promised = meshgate_govern::promised_schema(listed.table);
-    let fields = listed.columns().map(|(column, _)| {
-        let data_type =
-            promised.field_with_name(&column.name).map_or(DataType::Null, |field| field.data_type().clone());
+    let fields = listed.typed_columns().map(|(column, _, data_type)| {
         let remarks = column.description.iter().map(|text| ("remarks".to_owned(), text.clone()));
         Field::new(&column.name, data_type, true).with_metadata(remarks.collect())
     });

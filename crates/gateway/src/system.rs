@@ -1,6 +1,8 @@
 //! The gateway's own tables: `meshgate.catalog.*`, `meshgate.access.*` and `information_schema`. They are made for one
 //! principal and hold only what it may know, so there is nothing left to filter.
 
+mod information;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,10 +11,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use meshgate_engine::TableName;
 use meshgate_model::Urn;
 use meshgate_policy::{Access, ColumnVerdict, Reading};
-use meshgate_product::{Column, Product, Status, Table, Version};
+use meshgate_product::{Column, Domain, Product, Status, Table, Version};
 
 use crate::SessionOptions;
 use crate::caller::View;
+
+pub(crate) use information::schemata;
 
 /// The catalog of the gateway's own tables.
 pub(crate) const CATALOG: &str = "meshgate";
@@ -36,6 +40,9 @@ pub(crate) const TABLES: &[(&str, &str, &[&str])] = &[
             "classification",
             "tags",
             "description",
+            "business_name",
+            "examples",
+            "critical",
         ],
     ),
     ("catalog", "domains", &["domain", "title", "description", "owners"]),
@@ -51,49 +58,13 @@ pub(crate) const TABLES: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-const INFORMATION: &[(&str, &[&str])] = &[
-    (
-        "columns",
-        &["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "is_nullable", "data_type"],
-    ),
-    (
-        "key_column_usage",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "column_name",
-            "ordinal_position",
-        ],
-    ),
-    ("routines", &["routine_name", "routine_type"]),
-    ("schemata", &["catalog_name", "schema_name"]),
-    (
-        "table_constraints",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "constraint_type",
-        ],
-    ),
-    ("tables", &["table_catalog", "table_schema", "table_name", "table_type"]),
-    ("views", &["table_catalog", "table_schema", "table_name", "definition"]),
-];
-
 type Row = Vec<Option<String>>;
 
 /// The rows of a system table for one principal; `None` if there is no such table.
 pub(crate) fn table(view: &View, options: &SessionOptions, name: &TableName) -> Option<RecordBatch> {
     if name.schema == INFORMATION_SCHEMA {
-        let (_, columns) = INFORMATION.iter().find(|(known, _)| *known == name.table)?;
-        return batch(columns, information(view, &name.table));
+        let (_, columns) = information::TABLES.iter().find(|(known, _)| *known == name.table)?;
+        return batch(columns, information::rows(view, &name.table));
     }
     if name.catalog != CATALOG {
         return None;
@@ -129,6 +100,7 @@ fn batch(columns: &[&str], rows: Vec<Row>) -> Option<RecordBatch> {
 pub(crate) fn type_of(column: &str) -> DataType {
     match column {
         "position" | "ordinal_position" => DataType::Int32,
+        "critical" => DataType::Boolean,
         _ => DataType::Utf8,
     }
 }
@@ -148,6 +120,41 @@ impl Listed<'_> {
         let all = self.table.columns.iter().zip(&self.verdicts);
         all.filter(|(_, verdict)| verdict.reading != Reading::Hidden)
     }
+
+    /// The same, each with the type that the contract promises of what may be read of it.
+    pub(crate) fn typed_columns(&self) -> impl Iterator<Item = (&Column, &ColumnVerdict, DataType)> {
+        self.columns().map(|(column, verdict)| {
+            let data_type = if verdict.fields.is_empty() {
+                meshgate_govern::promised_type(column)
+            } else {
+                meshgate_govern::promised_type(&readable(column, &verdict.fields))
+            };
+            (column, verdict, data_type)
+        })
+    }
+}
+
+/// A column without the fields that are hidden inside it.
+fn readable(column: &Column, inside: &[ColumnVerdict]) -> Column {
+    let mut left = column.clone();
+    if let Some(item) = &column.items {
+        left.items = Some(Box::new(readable(item, inside)));
+        return left;
+    }
+    // SECURITY: a hidden field does not exist, in the words of a type neither. One without a verdict counts as hidden.
+    left.fields = column
+        .fields
+        .iter()
+        .filter_map(|field| {
+            let verdict = inside.iter().find(|verdict| verdict.name == field.name)?;
+            match verdict.reading {
+                Reading::Hidden => None,
+                _ if verdict.fields.is_empty() => Some(field.clone()),
+                _ => Some(readable(field, &verdict.fields)),
+            }
+        })
+        .collect();
+    left
 }
 
 /// Every table that the principal may query, sorted by its listed names. Opens nothing.
@@ -204,10 +211,17 @@ fn session(options: &SessionOptions) -> Vec<Row> {
     SessionOptions::NAMES.iter().map(|name| vec![text(name), options.get(name)]).collect()
 }
 
-/// Whether the principal may see a product in the catalog: it may query something of it, or discover it.
-fn sees_product(view: &View, product: &Product, version: &Version) -> bool {
-    view.mesh.policies.discover_product(&view.principal, &view.mesh.release, &product.address, &view.request)
+/// Whether the principal may see a version of a product in the catalog: it may query something of it, or discover it.
+fn sees_product(view: &View, domain: &Domain, product: &Product, version: &Version) -> bool {
+    // SECURITY: policy answers for the product as a whole; which of its versions are out is told here.
+    let out = matches!(version.status, Status::Active | Status::Deprecated) || owns(view, domain);
+    let policies = &view.mesh.policies;
+    out && policies.discover_product(&view.principal, &view.mesh.release, &product.address, &view.request)
         || version.tables.iter().any(|table| view.visible(&table.address).is_some())
+}
+
+fn owns(view: &View, domain: &Domain) -> bool {
+    domain.owners.iter().any(|group| view.principal.groups().contains(group))
 }
 
 fn sees_table(view: &View, table: &Table) -> bool {
@@ -219,7 +233,7 @@ fn domains(view: &View) -> Vec<Row> {
     let mut seen = BTreeSet::new();
     let mut rows = Vec::new();
     for (domain, product, version, _) in view.mesh.versions() {
-        if !seen.contains(&domain.name) && sees_product(view, product, version) {
+        if !seen.contains(&domain.name) && sees_product(view, domain, product, version) {
             seen.insert(&domain.name);
             rows.push(vec![
                 text(&domain.name),
@@ -234,7 +248,8 @@ fn domains(view: &View) -> Vec<Row> {
 
 fn products(view: &View) -> Vec<Row> {
     let mesh = &view.mesh.release.mesh().name;
-    let versions = view.mesh.versions().filter(|(_, product, version, _)| sees_product(view, product, version));
+    let versions =
+        view.mesh.versions().filter(|(domain, product, version, _)| sees_product(view, domain, product, version));
     versions
         .map(|(domain, product, version, schema)| {
             let sla = version.sla.iter().map(|(property, value)| format!("{property}: {value}")).collect::<Vec<_>>();
@@ -277,27 +292,27 @@ fn tables(view: &View) -> Vec<Row> {
 fn columns_of_tables(view: &View) -> Vec<Row> {
     let mut rows = Vec::new();
     for entry in listed(view) {
-        for (position, (column, _)) in entry.columns().enumerate() {
+        for (position, (column, verdict, data_type)) in entry.typed_columns().enumerate() {
+            // SECURITY: examples are values; who reads a column masked is not told them either.
+            let plain = verdict.reading == Reading::Plain && verdict.fields.is_empty();
             rows.push(vec![
                 text(&entry.catalog),
                 text(&entry.schema),
                 text(&entry.table.name),
                 text(&column.name),
                 text(position + 1),
-                data_type(entry.table, column),
+                text(data_type),
                 column.logical_type.map(|logical| logical.as_str().to_owned()),
                 column.classification.clone(),
                 joined(&column.tags),
                 column.description.clone(),
+                column.business_name.clone(),
+                joined(&column.examples).filter(|_| plain && !column.examples.is_empty()),
+                text(column.critical),
             ]);
         }
     }
     rows
-}
-
-fn data_type(table: &Table, column: &Column) -> Option<String> {
-    let promised = meshgate_govern::promised_schema(table);
-    promised.field_with_name(&column.name).ok().map(|field| field.data_type().to_string())
 }
 
 fn status(status: Status) -> &'static str {
@@ -310,118 +325,5 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-fn information(view: &View, table: &str) -> Vec<Row> {
-    match table {
-        "tables" => information_tables(view),
-        "schemata" => schemata(view).into_iter().map(|(catalog, schema)| vec![Some(catalog), Some(schema)]).collect(),
-        "columns" => information_columns(view),
-        "routines" => routines(),
-        "table_constraints" => keys(view)
-            .into_iter()
-            .map(|(entry, name)| {
-                let mut row = constraint(&entry, &name);
-                row.push(text("PRIMARY KEY"));
-                row
-            })
-            .collect(),
-        "key_column_usage" => keys(view)
-            .into_iter()
-            .flat_map(|(entry, name)| {
-                let columns = entry.table.primary_key.clone();
-                columns.into_iter().enumerate().map(move |(position, column)| {
-                    let mut row = constraint(&entry, &name);
-                    row.extend([Some(column), text(position + 1)]);
-                    row
-                })
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// `(catalog, schema)` of everything that can be queried.
-pub(crate) fn schemata(view: &View) -> BTreeSet<(String, String)> {
-    let own = TABLES.iter().map(|(schema, ..)| (CATALOG.to_owned(), (*schema).to_owned()));
-    own.chain(listed(view).into_iter().map(|entry| (entry.catalog, entry.schema))).collect()
-}
-
-fn information_tables(view: &View) -> Vec<Row> {
-    let own =
-        TABLES.iter().map(|(schema, table, _)| vec![text(CATALOG), text(schema), text(table), text("SYSTEM TABLE")]);
-    let products = listed(view)
-        .into_iter()
-        .map(|entry| vec![Some(entry.catalog), Some(entry.schema), text(&entry.table.name), text("BASE TABLE")]);
-    products.chain(own).collect()
-}
-
-fn information_columns(view: &View) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for entry in listed(view) {
-        for (position, (column, _)) in entry.columns().enumerate() {
-            rows.push(vec![
-                text(&entry.catalog),
-                text(&entry.schema),
-                text(&entry.table.name),
-                text(&column.name),
-                text(position + 1),
-                text("YES"),
-                data_type(entry.table, column),
-            ]);
-        }
-    }
-    for (schema, table, columns) in TABLES {
-        for (position, column) in columns.iter().enumerate() {
-            rows.push(vec![
-                text(CATALOG),
-                text(schema),
-                text(table),
-                text(column),
-                text(position + 1),
-                text("YES"),
-                text(type_of(column)),
-            ]);
-        }
-    }
-    rows
-}
-
-fn routines() -> Vec<Row> {
-    let named =
-        |names: Vec<String>, kind: &'static str| names.into_iter().map(move |name| vec![Some(name), text(kind)]);
-    let scalar = meshgate_govern::functions::scalar_functions();
-    let aggregate = meshgate_govern::functions::aggregate_functions();
-    let window = meshgate_govern::functions::window_functions();
-    let mut rows = named(scalar.iter().map(|f| f.name().to_owned()).collect(), "FUNCTION")
-        .chain(named(aggregate.iter().map(|f| f.name().to_owned()).collect(), "AGGREGATE"))
-        .chain(named(window.iter().map(|f| f.name().to_owned()).collect(), "WINDOW"))
-        .collect::<Vec<_>>();
-    rows.sort();
-    rows
-}
-
-/// The tables whose whole primary key is visible, with the name of its constraint.
-fn keys(view: &View) -> Vec<(Listed<'_>, String)> {
-    let visible = |entry: &Listed<'_>| {
-        let key = &entry.table.primary_key;
-        !key.is_empty() && key.iter().all(|name| entry.columns().any(|(column, _)| &column.name == name))
-    };
-    listed(view)
-        .into_iter()
-        .filter(visible)
-        .map(|entry| {
-            let name = format!("{}_pk", entry.table.name);
-            (entry, name)
-        })
-        .collect()
-}
-
-fn constraint(entry: &Listed<'_>, name: &str) -> Row {
-    vec![
-        text(&entry.catalog),
-        text(&entry.schema),
-        text(name),
-        text(&entry.catalog),
-        text(&entry.schema),
-        text(&entry.table.name),
-    ]
-}
+#[cfg(test)]
+mod tests;

@@ -5,25 +5,22 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use meshgate_product::{Column, LogicalType, Table};
-
-/// The contract's columns with the types it promises; nothing is opened for it.
-pub fn promised_schema(table: &Table) -> SchemaRef {
-    Arc::new(Schema::new(table.columns.iter().map(promised_field).collect::<Vec<_>>()))
-}
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use meshgate_product::{Column, LogicalType};
 
 pub(crate) fn promised_field(column: &Column) -> Field {
     Field::new(&column.name, promised_type(column), true)
 }
 
-/// The type a column promises.
-pub(crate) fn promised_type(column: &Column) -> DataType {
+/// The type a column promises; nothing is opened for it.
+pub fn promised_type(column: &Column) -> DataType {
     if let Some(item) = &column.items {
         return DataType::List(Arc::new(Field::new("item", promised_type(item), true)));
     }
-    if !column.fields.is_empty() {
-        return DataType::Struct(column.fields.iter().map(promised_field).collect::<Fields>());
+    match (column.logical_type, column.fields.as_slice()) {
+        (Some(LogicalType::Map), [key, value]) => return map(promised_type(key), promised_type(value)),
+        (Some(LogicalType::Map), _) | (_, []) => {}
+        (_, fields) => return DataType::Struct(fields.iter().map(promised_field).collect::<Fields>()),
     }
     let written = column.physical_type.as_deref().and_then(sql_type);
     let implied = column.logical_type.map(logical_default);
@@ -46,12 +43,13 @@ fn logical_default(logical: LogicalType) -> DataType {
         LogicalType::Object => DataType::Struct(Fields::empty()),
         LogicalType::Array => DataType::List(Arc::new(Field::new("item", DataType::Utf8View, true))),
         LogicalType::Vector => DataType::List(Arc::new(Field::new("item", DataType::Float32, true))),
-        LogicalType::Map => {
-            let entry =
-                vec![Field::new("key", DataType::Utf8View, false), Field::new("value", DataType::Utf8View, true)];
-            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry.into()), false)), false)
-        }
+        LogicalType::Map => map(DataType::Utf8View, DataType::Utf8View),
     }
+}
+
+fn map(key: DataType, value: DataType) -> DataType {
+    let entry = vec![Field::new("key", key, false), Field::new("value", value, true)];
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry.into()), false)), false)
 }
 
 /// SQL's words for scalar types, with parameters where the type has them.
@@ -100,8 +98,10 @@ pub(crate) fn sql_type(text: &str) -> Option<DataType> {
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::{DataType, TimeUnit};
+    use meshgate_product::LogicalType;
 
-    use super::sql_type;
+    use super::{promised_type, sql_type};
+    use crate::testing::column;
 
     #[test]
     fn reads_the_usual_words() {
@@ -117,5 +117,19 @@ mod tests {
         ] {
             assert_eq!(sql_type(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_map_is_no_struct() {
+        let number = column("value", Some(LogicalType::Integer), Vec::new());
+        let pair = || vec![column("key", Some(LogicalType::String), Vec::new()), number.clone()];
+        let DataType::Map(entries, false) = promised_type(&column("m", Some(LogicalType::Map), pair())) else {
+            panic!("a map")
+        };
+        let DataType::Struct(entry) = entries.data_type() else { panic!("keys with values") };
+        let types: Vec<_> = entry.iter().map(|field| (field.data_type().clone(), field.is_nullable())).collect();
+        assert_eq!(types, [(DataType::Utf8View, false), (DataType::Int64, true)]);
+        assert!(matches!(promised_type(&column("o", Some(LogicalType::Object), pair())), DataType::Struct(_)));
+        assert!(matches!(promised_type(&column("m", Some(LogicalType::Map), Vec::new())), DataType::Map(..)));
     }
 }

@@ -1,0 +1,25 @@
+//! Columns for tests.
+
+use meshgate_model::Place;
+use meshgate_product::{Column, LogicalType};
+
+/// A column with what is inside it, and nothing else said of it.
+pub(crate) fn column(name: &str, logical_type: Option<LogicalType>, fields: Vec<Column>) -> Column {
+    Column {
+        name: name.to_owned(),
+        physical_name: name.to_owned(),
+        logical_type,
+        physical_type: None,
+        required: false,
+        unique: false,
+        classification: None,
+        tags: Vec::new(),
+        critical: false,
+        business_name: None,
+        description: None,
+        examples: Vec::new(),
+        fields,
+        items: None,
+        place: Place::file("c.odcs.yaml"),
+    }
+}
