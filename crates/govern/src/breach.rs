@@ -79,11 +79,22 @@ fn types(column: &Column, stored: &DataType, name: &str, found: &mut Vec<Breach>
         found.push(mistyped(written));
         return;
     }
-    match (stored, &column.items) {
-        (DataType::Struct(inner), _) => fields(&column.fields, inner, &format!("{name}."), found),
-        (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _), Some(promised)) => {
-            types(promised, item.data_type(), &format!("{name}[]"), found);
+    match (stored, &column.items, column.fields.as_slice()) {
+        (DataType::Map(entries, _), _, [key, value]) if column.logical_type == Some(LogicalType::Map) => {
+            if let DataType::Struct(pair) = entries.data_type()
+                && let [stored_key, stored_value] = &pair[..]
+            {
+                types(key, stored_key.data_type(), &format!("{name}.{}", key.name), found);
+                types(value, stored_value.data_type(), &format!("{name}.{}", value.name), found);
+            }
         }
+        (DataType::Struct(inner), None, promised) => fields(promised, inner, &format!("{name}."), found),
+        (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _), Some(promised), _) => {
+            types(promised, item.data_type(), &format!("{name}[]"), found)
+        }
+        // Fields are promised and what is stored has none by name.
+        (_, None, [_, ..]) => found.push(mistyped(column.logical_type.map_or("object", LogicalType::as_str))),
+        (_, Some(_), _) => found.push(mistyped(column.logical_type.map_or("array", LogicalType::as_str))),
         _ => {}
     }
 }
@@ -129,4 +140,51 @@ fn is_text(data_type: &DataType) -> bool {
 
 fn is_binary(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field};
+    use meshgate_product::LogicalType::{self, Integer, Map, Object, String};
+
+    use super::types;
+    use crate::testing::column;
+
+    fn map(value: DataType) -> DataType {
+        let entry = vec![Field::new("keys", DataType::Utf8, false), Field::new("values", value, true)];
+        DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(entry.into()), false)), false)
+    }
+
+    #[test]
+    fn promises_inside_nested_columns_are_checked() {
+        let structure = || DataType::Struct(vec![Field::new("a", DataType::Utf8, true)].into());
+        let pair = |key, value| vec![column("key", Some(key), Vec::new()), value];
+        let leaf = |name: &str, kind: LogicalType| column(name, Some(kind), Vec::new());
+        let cases = [
+            (Some(Map), pair(String, leaf("value", Integer)), map(DataType::Int32), vec![]),
+            (Some(Map), pair(String, leaf("value", Integer)), map(DataType::Utf8), vec!["m.value"]),
+            (Some(Map), pair(Integer, leaf("value", Integer)), map(DataType::Utf8), vec!["m.key", "m.value"]),
+            (
+                Some(Map),
+                pair(String, column("value", Some(Object), vec![leaf("b", String)])),
+                map(structure()),
+                vec!["m.value.b"],
+            ),
+            (Some(Object), vec![leaf("a", String)], structure(), vec![]),
+            (Some(Object), vec![leaf("a", String)], map(DataType::Utf8), vec!["m"]),
+            (None, vec![leaf("a", String)], map(DataType::Utf8), vec!["m"]),
+            (None, vec![leaf("a", String)], DataType::Utf8, vec!["m"]),
+            (None, Vec::new(), map(DataType::Utf8), vec![]),
+        ];
+        for (kind, fields, stored, expected) in cases {
+            let mut found = Vec::new();
+            types(&column("m", kind, fields), &stored, "m", &mut found);
+            let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+            let named = expected.iter().map(|name| format!("column `{name}` is promised")).collect::<Vec<_>>();
+            let fits = told.len() == named.len() && told.iter().zip(&named).all(|(text, name)| text.starts_with(name));
+            assert!(fits, "{kind:?} {stored}: {told:?}");
+        }
+    }
 }

@@ -4,13 +4,13 @@ use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, LargeListArray, ListArray, StructArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, LargeListArray, ListArray, MapArray, StructArray, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
-use meshgate_policy::{ColumnVerdict, Reading};
-use meshgate_product::Column;
+use meshgate_policy::{ColumnVerdict, Mask, Reading};
+use meshgate_product::{Column, LogicalType};
 
 use crate::masks::{MaskKeys, mask_function};
 
@@ -27,6 +27,8 @@ pub(crate) enum Shape {
     Struct(Vec<ShapedField>),
     /// Each element.
     List(Box<Shape>),
+    /// Each value of a map; keys stay.
+    Map(Box<Shape>),
 }
 
 /// One field of a rebuilt struct.
@@ -46,12 +48,15 @@ impl Shape {
         stored: &DataType,
         keys: &MaskKeys,
     ) -> Result<Self, String> {
-        match stored {
-            DataType::Struct(fields) if !column.fields.is_empty() => {
-                Self::fields(&column.fields, verdicts, fields, keys)
+        match (stored, &column.items, column.fields.as_slice()) {
+            (DataType::Map(entries, _), None, [key, value]) if column.logical_type == Some(LogicalType::Map) => {
+                let inner = Self::map(key, value, verdicts, entries, keys)?;
+                Ok(if inner == Self::Keep { Self::Keep } else { Self::Map(Box::new(inner)) })
             }
-            DataType::List(item) | DataType::LargeList(item) => {
-                let Some(promised) = &column.items else { return Ok(Self::Keep) };
+            (DataType::Struct(fields), None, promised @ [_, ..]) if column.logical_type != Some(LogicalType::Map) => {
+                Self::fields(promised, verdicts, fields, keys)
+            }
+            (DataType::List(item) | DataType::LargeList(item), Some(promised), _) => {
                 let inner = Self::plain(promised, verdicts, item.data_type(), keys)?;
                 Ok(if inner == Self::Keep { Self::Keep } else { Self::List(Box::new(inner)) })
             }
@@ -59,8 +64,56 @@ impl Shape {
             _ if verdicts.iter().any(|verdict| verdict.reading != Reading::Plain) => {
                 Err(format!("the fields of `{}` have rules of their own, but it is stored as {stored}", column.name))
             }
+            // SECURITY: what is inside is served only as far as it is listed.
+            _ if stored.is_nested() && lists_fields(column) => {
+                Err(format!("the fields of `{}` cannot be told apart as it is stored: {stored}", column.name))
+            }
             _ => Ok(Self::Keep),
         }
+    }
+
+    /// The shape of a map's values.
+    fn map(
+        key: &Column,
+        value: &Column,
+        verdicts: &[ColumnVerdict],
+        entries: &FieldRef,
+        keys: &MaskKeys,
+    ) -> Result<Self, String> {
+        let DataType::Struct(pair) = entries.data_type() else { return Err(format!("a map of {entries}")) };
+        let [stored_key, stored_value] = &pair[..] else { return Err(format!("a map of {entries}")) };
+        let mut shapes = Vec::with_capacity(2);
+        for (column, stored) in [(key, stored_key), (value, stored_value)] {
+            let shape = match Self::part(column, verdicts)? {
+                (Reading::Plain, inner) => Self::plain(column, inner, stored.data_type(), keys)?,
+                (Reading::Masked(mask), _) => Self::masked(column, mask, keys)?,
+                (Reading::Hidden, _) => {
+                    return Err(format!("a map without the `{}` of each entry is none", column.name));
+                }
+            };
+            shapes.push(shape);
+        }
+        match <[Self; 2]>::try_from(shapes) {
+            Ok([Self::Keep, value]) => Ok(value),
+            // Keys that are made alike would be one key.
+            _ => Err(format!("the `{}` of a map is served as it is stored or not at all", key.name)),
+        }
+    }
+
+    /// How something inside a column is read, and what is inside of that.
+    fn part<'v>(column: &Column, verdicts: &'v [ColumnVerdict]) -> Result<(&'v Reading, &'v [ColumnVerdict]), String> {
+        // No verdicts at all: the fields have the column's own. Some, but none for this field: fail closed.
+        match verdicts.iter().find(|verdict| verdict.name == column.name) {
+            Some(verdict) => Ok((&verdict.reading, &verdict.fields)),
+            None if verdicts.is_empty() => Ok((&Reading::Plain, &[])),
+            None => Err(format!("there is no verdict on the field `{}`", column.name)),
+        }
+    }
+
+    fn masked(column: &Column, mask: &Mask, keys: &MaskKeys) -> Result<Self, String> {
+        let function = mask_function(mask, keys)
+            .ok_or_else(|| format!("a `sql:` mask cannot be put on the field `{}`", column.name))?;
+        Ok(Self::Mask(function.as_ref().clone()))
     }
 
     fn fields(
@@ -71,26 +124,13 @@ impl Shape {
     ) -> Result<Self, String> {
         let mut shaped = Vec::with_capacity(promised.len());
         for column in promised {
-            let verdict = verdicts.iter().find(|verdict| verdict.name == column.name);
-            // No verdicts at all: the fields have the column's own. Some, but none for this field: fail closed.
-            if verdict.is_none() && !verdicts.is_empty() {
-                return Err(format!("there is no verdict on the field `{}`", column.name));
-            }
+            let (reading, inner) = Self::part(column, verdicts)?;
             let found = stored.iter().position(|field| field.name() == &column.physical_name);
-            let reading = verdict.map_or(&Reading::Plain, |verdict| &verdict.reading);
             let shape = match (reading, found) {
                 (Reading::Hidden, _) => continue,
                 (_, None) => Self::Missing(crate::promise::promised_type(column)),
-                (Reading::Masked(mask), Some(_)) => Self::Mask(
-                    mask_function(mask, keys)
-                        .ok_or_else(|| format!("a `sql:` mask cannot be put on the field `{}`", column.name))?
-                        .as_ref()
-                        .clone(),
-                ),
-                (Reading::Plain, Some(index)) => {
-                    let inner = verdict.map_or(&[][..], |verdict| &verdict.fields);
-                    Self::plain(column, inner, stored[index].data_type(), keys)?
-                }
+                (Reading::Masked(mask), Some(_)) => Self::masked(column, mask, keys)?,
+                (Reading::Plain, Some(index)) => Self::plain(column, inner, stored[index].data_type(), keys)?,
             };
             shaped.push(ShapedField { name: column.name.clone(), stored: found, shape });
         }
@@ -110,6 +150,7 @@ impl Shape {
             ),
             (Self::List(inner), DataType::List(item)) => DataType::List(element(inner, item)),
             (Self::List(inner), DataType::LargeList(item)) => DataType::LargeList(element(inner, item)),
+            (Self::Map(inner), DataType::Map(entries, sorted)) => DataType::Map(entry(inner, entries), *sorted),
             _ => stored.clone(),
         }
     }
@@ -164,6 +205,17 @@ impl Shape {
                 }
                 _ => Err(unexpected(array)),
             },
+            Self::Map(inner) => {
+                let (DataType::Map(stored, sorted), Some(map)) = (array.data_type(), array.as_map_opt()) else {
+                    return Err(unexpected(array));
+                };
+                let stored = entry(inner, stored);
+                let DataType::Struct(pair) = stored.data_type() else { return Err(unexpected(array)) };
+                let columns = vec![map.keys().clone(), inner.apply(map.values(), config)?];
+                let entries = StructArray::try_new(pair.clone(), columns, map.entries().nulls().cloned())?;
+                let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+                Ok(Arc::new(MapArray::try_new(stored, offsets, entries, nulls, *sorted)?))
+            }
         }
     }
 }
@@ -178,6 +230,23 @@ impl ShapedField {
 
 fn element(inner: &Shape, item: &FieldRef) -> FieldRef {
     Arc::new(Field::new(item.name(), inner.output(item.data_type()), true))
+}
+
+/// The entries of a map whose values have a shape.
+fn entry(inner: &Shape, entries: &FieldRef) -> FieldRef {
+    let pair = match entries.data_type() {
+        DataType::Struct(pair) => match &pair[..] {
+            [key, value] => DataType::Struct(Fields::from(vec![key.clone(), element(inner, value)])),
+            _ => entries.data_type().clone(),
+        },
+        other => other.clone(),
+    };
+    Arc::new(Field::new(entries.name(), pair, entries.is_nullable()))
+}
+
+/// Whether the contract lists fields anywhere inside a column.
+fn lists_fields(column: &Column) -> bool {
+    !column.fields.is_empty() || column.items.as_deref().is_some_and(lists_fields)
 }
 
 fn unexpected(array: &ArrayRef) -> DataFusionError {
@@ -231,3 +300,6 @@ impl ScalarUDFImpl for Reshape {
         Ok(ColumnarValue::Array(self.shape.apply(&array, &args.config_options)?))
     }
 }
+
+#[cfg(test)]
+mod tests;
