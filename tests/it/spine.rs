@@ -189,6 +189,27 @@ async fn sessions_have_defaults_and_refuse_unknown_options() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metadata_lists_what_the_session_may_query() {
+    const FOR_MARKETING: &str = r#"@id("for-marketing")
+        permit (principal in Group::"marketeers", action in Action::"access", resource in Product::"sales.orders")
+        when { context has purpose && context.purpose == "marketing" };"#;
+    let policy = "governance/policies/marketing.cedar";
+    let world = builder().await.file(policy, FOR_MARKETING).start().await.expect("a valid mesh");
+    let caller = world.user("mia", &["marketeers"], &[]).await;
+    let marketing = SessionOptions { purpose: Some("marketing".to_owned()), ..SessionOptions::default() };
+    for (options, listed) in [(SessionOptions::default(), false), (marketing, true)] {
+        let catalogs = world.gateway.catalogs(&caller, &options).expect("catalogs");
+        assert_eq!(catalogs.contains(&"sales".to_owned()), listed, "{options:?}");
+        let schemas = world.gateway.schemas(&caller, &options).expect("schemas");
+        assert_eq!(schemas.contains(&("sales".to_owned(), "orders".to_owned())), listed, "{options:?}");
+        let tables = world.gateway.tables(&caller, &options, &|catalog, _, _| catalog == "sales").expect("tables");
+        assert_eq!(tables.len(), usize::from(listed), "{options:?}");
+        let queried = world.query_with(&caller, &options, "SELECT count(*) FROM sales.orders.orders", None).await;
+        assert_eq!(queried.is_ok(), listed, "{options:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn results_have_limits() {
     let world = builder().await.engine(|options| options.result_rows_max = 4).start().await.expect("a valid mesh");
     let steward = world.user("steward", &["stewards"], &[]).await;

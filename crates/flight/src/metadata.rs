@@ -6,7 +6,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::Command;
-use meshgate_gateway::{Caller, Gateway, WireTypes};
+use meshgate_gateway::{Caller, Gateway, SessionOptions};
 
 use crate::{Error, Settings};
 
@@ -27,11 +27,11 @@ pub(crate) struct Metadata {
     types: RecordBatch,
 }
 
-/// Who asks, and in which types.
+/// Who asks, and in which session.
 pub(crate) struct Asker<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) caller: &'a Caller,
-    pub(crate) types: WireTypes,
+    pub(crate) options: &'a SessionOptions,
 }
 
 impl Metadata {

@@ -111,7 +111,7 @@ impl Inner {
     }
 
     fn asker<'a>(&'a self, call: &'a Call) -> Asker<'a> {
-        Asker { gateway: &self.gateway, caller: &call.caller, types: call.options.wire_types }
+        Asker { gateway: &self.gateway, caller: &call.caller, options: &call.options }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What metadata commands list: names and contracts, never a stored table.
+//! What metadata commands list: names and contracts, never a stored table. The session's options are the same as for a
+//! query: under another purpose there may be other tables.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,21 +12,26 @@ use crate::{Caller, Error, ForeignKeyEntry, Gateway, PrimaryKeyEntry, SessionOpt
 
 impl Gateway {
     /// The catalogs (domains and `meshgate`) in which the caller may query something, sorted.
-    pub fn catalogs(&self, caller: &Caller) -> Result<Vec<String>, Error> {
-        let view = self.view(caller, &SessionOptions::default())?;
+    pub fn catalogs(&self, caller: &Caller, options: &SessionOptions) -> Result<Vec<String>, Error> {
+        let view = self.view(caller, options)?;
         let catalogs = system::schemata(&view).into_iter().map(|(catalog, _)| catalog).collect::<BTreeSet<_>>();
         Ok(catalogs.into_iter().collect())
     }
 
     /// `(catalog, schema)` pairs in which the caller may query something, sorted.
-    pub fn schemas(&self, caller: &Caller) -> Result<Vec<(String, String)>, Error> {
-        let view = self.view(caller, &SessionOptions::default())?;
+    pub fn schemas(&self, caller: &Caller, options: &SessionOptions) -> Result<Vec<(String, String)>, Error> {
+        let view = self.view(caller, options)?;
         Ok(system::schemata(&view).into_iter().collect())
     }
 
     /// Everything the caller may query that the filter takes (called with catalog, schema, table), sorted.
-    pub fn tables(&self, caller: &Caller, filter: &dyn Fn(&str, &str, &str) -> bool) -> Result<Vec<TableEntry>, Error> {
-        let view = self.view(caller, &SessionOptions::default())?;
+    pub fn tables(
+        &self,
+        caller: &Caller,
+        options: &SessionOptions,
+        filter: &dyn Fn(&str, &str, &str) -> bool,
+    ) -> Result<Vec<TableEntry>, Error> {
+        let view = self.view(caller, options)?;
         let products = system::listed(&view);
         let products = products.iter().filter(|entry| filter(&entry.catalog, &entry.schema, &entry.table.name));
         let mut entries = products.map(entry).collect::<Vec<_>>();
@@ -48,10 +54,11 @@ impl Gateway {
     pub fn primary_keys(
         &self,
         caller: &Caller,
+        options: &SessionOptions,
         within: [Option<&str>; 2],
         table: &str,
     ) -> Result<Vec<PrimaryKeyEntry>, Error> {
-        let view = self.view(caller, &SessionOptions::default())?;
+        let view = self.view(caller, options)?;
         let [catalog, schema] = within;
         let wanted = |entry: &Listed<'_>| {
             entry.table.name == table
@@ -76,8 +83,8 @@ impl Gateway {
     }
 
     /// Foreign keys whose both ends the caller may query, sorted.
-    pub fn foreign_keys(&self, caller: &Caller) -> Result<Vec<ForeignKeyEntry>, Error> {
-        let view = self.view(caller, &SessionOptions::default())?;
+    pub fn foreign_keys(&self, caller: &Caller, options: &SessionOptions) -> Result<Vec<ForeignKeyEntry>, Error> {
+        let view = self.view(caller, options)?;
         let listed = system::listed(&view);
         let find = |address: &TableAddress| listed.iter().find(|entry| &entry.table.address == address);
         let mut keys = Vec::new();

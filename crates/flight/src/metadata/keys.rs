@@ -43,7 +43,7 @@ pub(super) fn foreign_schema() -> SchemaRef {
 
 pub(super) fn primary(asker: &Asker<'_>, command: &CommandGetPrimaryKeys) -> Result<RecordBatch, Error> {
     let place = [command.catalog.as_deref(), command.db_schema.as_deref()];
-    let mut keys = asker.gateway.primary_keys(asker.caller, place, &command.table)?;
+    let mut keys = asker.gateway.primary_keys(asker.caller, asker.options, place, &command.table)?;
     keys.sort_by(|a, b| {
         (&a.catalog, &a.schema, &a.table, a.position).cmp(&(&b.catalog, &b.schema, &b.table, b.position))
     });
@@ -93,7 +93,7 @@ fn foreign(
     wanted: impl Fn(&ForeignKeyEntry) -> bool,
     order: impl Fn(&ForeignKeyEntry) -> &[String; 4],
 ) -> Result<RecordBatch, Error> {
-    let mut keys = asker.gateway.foreign_keys(asker.caller)?;
+    let mut keys = asker.gateway.foreign_keys(asker.caller, asker.options)?;
     keys.retain(wanted);
     keys.sort_by(|a, b| (&order(a)[..3], a.position).cmp(&(&order(b)[..3], b.position)));
     foreign_rows(&keys)

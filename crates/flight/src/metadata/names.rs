@@ -37,14 +37,14 @@ pub(super) fn table_types_schema() -> SchemaRef {
 }
 
 pub(super) fn catalogs(asker: &Asker<'_>) -> Result<RecordBatch, Error> {
-    let mut names = asker.gateway.catalogs(asker.caller)?;
+    let mut names = asker.gateway.catalogs(asker.caller, asker.options)?;
     names.sort();
     batch(catalogs_schema(), vec![Arc::new(StringArray::from(names))])
 }
 
 pub(super) fn schemas(asker: &Asker<'_>, command: &CommandGetDbSchemas) -> Result<RecordBatch, Error> {
     let schema_pattern = command.db_schema_filter_pattern.as_deref().map(Pattern::parse);
-    let mut pairs = asker.gateway.schemas(asker.caller)?;
+    let mut pairs = asker.gateway.schemas(asker.caller, asker.options)?;
     pairs.retain(|(catalog, schema)| {
         command.catalog.as_ref().is_none_or(|wanted| wanted == catalog)
             && schema_pattern.as_ref().is_none_or(|pattern| pattern.matches(schema))
@@ -57,7 +57,7 @@ pub(super) fn schemas(asker: &Asker<'_>, command: &CommandGetDbSchemas) -> Resul
 pub(super) fn tables(asker: &Asker<'_>, command: &CommandGetTables) -> Result<RecordBatch, Error> {
     let schema_pattern = command.db_schema_filter_pattern.as_deref().map(Pattern::parse);
     let table_pattern = command.table_name_filter_pattern.as_deref().map(Pattern::parse);
-    let mut entries = asker.gateway.tables(asker.caller, &|catalog, schema, table| {
+    let mut entries = asker.gateway.tables(asker.caller, asker.options, &|catalog, schema, table| {
         command.catalog.as_ref().is_none_or(|wanted| wanted == catalog)
             && schema_pattern.as_ref().is_none_or(|pattern| pattern.matches(schema))
             && table_pattern.as_ref().is_none_or(|pattern| pattern.matches(table))
@@ -73,7 +73,7 @@ pub(super) fn tables(asker: &Asker<'_>, command: &CommandGetTables) -> Result<Re
         texts(|entry| entry.kind),
     ];
     if command.include_schema {
-        let schemas = entries.iter().map(|entry| schema_bytes(&table_schema(entry, asker.types)));
+        let schemas = entries.iter().map(|entry| schema_bytes(&table_schema(entry, asker.options.wire_types)));
         let schemas = schemas.collect::<Result<Vec<_>, _>>()?;
         columns.push(Arc::new(BinaryArray::from_iter_values(schemas)));
     }
