@@ -85,8 +85,7 @@ impl ScopeState {
 
 /// mesh.yaml first, then by file, line and column; the same thing said twice is said once.
 fn order(findings: &mut Vec<Finding>) {
-    let key = |f: &Finding| (f.scope != Scope::Mesh, f.place.clone(), f.code);
-    findings.sort_by(|a, b| key(a).cmp(&key(b)));
+    findings.sort_by_cached_key(|f| (f.scope != Scope::Mesh, f.place.clone(), f.code, f.message.clone()));
     findings.dedup();
 }
 
@@ -113,9 +112,10 @@ fn domains(
 ) -> BTreeMap<Name, Domain> {
     let parent = Path::new("domains");
     let mut domains = BTreeMap::new();
-    for entry in reader.directories(parent, &Scope::Mesh) {
-        let place = parent.join(&entry);
-        let (name, valid) = named(&entry);
+    let entries = reader.directories(parent, &Scope::Mesh);
+    for entry in &entries {
+        let place = parent.join(entry);
+        let (name, valid) = named(entry, &entries);
         let scope = Scope::Domain(name.clone());
         if !valid {
             reader.misnamed(&place, scope, &name);
@@ -203,14 +203,15 @@ fn domain(
     reader.strays_beside(&place.join("products"), &scope);
     let storage = Storage { domain: &name, directory, grants: &granted.storage, environment };
     let parent = place.join("products");
-    for entry in reader.directories(&parent, &scope) {
-        let (product_name, valid) = named(&entry);
+    let entries = reader.directories(&parent, &scope);
+    for entry in &entries {
+        let (product_name, valid) = named(entry, &entries);
         let address = ProductAddress::new(name.clone(), product_name.clone());
         if !valid {
-            reader.misnamed(&parent.join(&entry), Scope::Product(address), &product_name);
+            reader.misnamed(&parent.join(entry), Scope::Product(address), &product_name);
             continue;
         }
-        domain.products.insert(product_name, product(reader, address, &parent.join(&entry), storage));
+        domain.products.insert(product_name, product(reader, address, &parent.join(entry), storage));
     }
     check_addresses(reader, &domain, &parent);
     domain
@@ -291,8 +292,9 @@ fn contracts(reader: &mut Reader<'_>, place: &Path, scope: &Scope) -> Vec<Examin
     contracts
 }
 
-/// The name a directory has, or for one that cannot be a name the nearest that can.
-fn named(entry: &str) -> (Name, bool) {
+/// The name a directory has, or for one that cannot be a name the nearest that can and that no other has: what is wrong
+/// with it is no fault of its neighbour.
+fn named(entry: &str, all: &[String]) -> (Name, bool) {
     if let Ok(name) = Name::parse(entry) {
         return (name, true);
     }
@@ -300,8 +302,12 @@ fn named(entry: &str) -> (Name, bool) {
         .chars()
         .map(|c| c.to_ascii_lowercase())
         .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' })
-        .take(Name::LEN_MAX - 1)
+        // Room for a letter before and a number behind.
+        .take(Name::LEN_MAX - 16)
         .collect();
-    let name = Name::parse(&plain).or_else(|_| Name::parse(&format!("x{plain}")));
+    let plain = if plain.starts_with(|c: char| c.is_ascii_lowercase()) { plain } else { format!("x{plain}") };
+    let numbered = (2..).map(|number| format!("{plain}_{number}"));
+    let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !all.contains(name));
+    let name = Name::parse(&free.unwrap_or(plain));
     (name.expect("a letter and then letters, digits and underscores are a name"), false)
 }

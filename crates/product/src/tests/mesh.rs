@@ -167,6 +167,21 @@ fn directories_that_cannot_be_addresses_are_told_and_harm_nobody() {
 }
 
 #[test]
+fn a_misnamed_directory_is_no_fault_of_the_one_it_resembles() {
+    for (path, hint) in [
+        ("domains/Sales/domain.yaml", "rename the directory to `sales_2`"),
+        ("domains/sales/products/Orders/product.odps.yaml", "rename the directory to `orders_2`"),
+        ("domains/sales/products/ORDERS/product.odps.yaml", "rename the directory to `orders_2`"),
+    ] {
+        let release = TestMesh::valid().with(path, "").release();
+        let hints: Vec<_> = release.findings().iter().map(|finding| (finding.code, finding.hint.as_deref())).collect();
+        assert_eq!(hints, [("bad-name", Some(hint))], "{path}");
+        assert_eq!(release.domains()["sales"].state, ScopeState::Serving, "{path}");
+        assert_eq!(orders(&release).state, ScopeState::Serving, "{path}");
+    }
+}
+
+#[test]
 fn later_checks_take_scopes_out_of_service() {
     let finding =
         |severity, scope| Finding::new(severity, scope, Place::file("x.cedar"), "policy", "it does not parse");
