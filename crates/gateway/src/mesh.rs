@@ -82,7 +82,7 @@ impl MeshSource {
                     let credentials = credentials.as_ref().map(|name| self.named(name)).transpose()?;
                     grants.push(Grant { prefix_url: url.clone(), credentials });
                 }
-                StorageGrant::Catalog { url, .. } => catalogs.push(url.clone()),
+                StorageGrant::Catalog { url } => catalogs.push(url.clone()),
             }
         }
         DomainStores::new(domain.name.as_str(), grants, catalogs, self.stores).map_err(|error| error.to_string())

@@ -175,8 +175,13 @@ fn grant(node: &Node, directory: &Path, notes: &mut Notes) -> Option<StorageGran
     let credentials = node.owned("credentials");
     let (key, result) = match (node.text("catalog"), node.text("prefix")) {
         (Some(text), _) => {
-            let grant = location::catalog_service(text).map(|url| StorageGrant::Catalog { url, credentials });
-            ("catalog", grant)
+            // SECURITY: whoever writes credentials down believes that nobody gets in without them.
+            if credentials.is_some() {
+                notes
+                    .error(node.mark_of("credentials"), "unknown-field", "a catalog is asked without `credentials`")
+                    .hint("take them out; this gateway cannot sign in to a catalog");
+            }
+            ("catalog", location::catalog_service(text).map(|url| StorageGrant::Catalog { url }))
         }
         (None, Some(text)) => {
             let url = location::absolute(text, directory).map(location::directory);

@@ -2,7 +2,7 @@
 
 use meshgate_model::Severity;
 
-use super::{CONTRACT_FILE, MESH_FILE, PRODUCT_FILE, TestMesh};
+use super::{CONTRACT_FILE, MESH_FILE, PRODUCT, PRODUCT_FILE, TestMesh};
 
 /// One edit of the valid mesh and the one finding it must lead to.
 struct Case {
@@ -46,6 +46,13 @@ const CASES: &[Case] = &[
     case(MESH_FILE, ("      - prefix:", "      - path:"), "unknown-field", (6, 9), "`path`"),
     case(MESH_FILE, ("[sales-data]", "sales-data"), "wrong-type", (4, 13), "a list, not the text `sales-data`"),
     case(MESH_FILE, ("./data/sales/", "memory:///x"), "bad-location", (6, 17), "`memory` is no scheme"),
+    case(
+        MESH_FILE,
+        ("- prefix: ./data/sales/", "- catalog: https://catalog.example/api\n        credentials: lake"),
+        "unknown-field",
+        (7, 22),
+        "asked without `credentials`",
+    ),
     case(MESH_FILE, ("region: string", "region: sting"), "unknown-value", (8, 11), "did you mean `string`?"),
     case(MESH_FILE, ("region: string", "region: { set: boolean }"), "unknown-value", (8, 11), "{ set: string }"),
     case(MESH_FILE, ("region: string", "purpose: string"), "reserved-name", (8, 3), "every principal has `purpose`"),
@@ -218,6 +225,18 @@ fn all_that_is_wrong_is_told_at_once_in_order() {
         ("product.odps.yaml:4:1", "unknown-field"),
     ];
     assert_eq!(lines, expected.map(|(place, code)| (place.to_owned(), code)));
+}
+
+#[test]
+fn the_same_is_said_once() {
+    let product = format!("{PRODUCT}  - name: orders\n    version: 2.0.0\n    contractId: orders-contract\n");
+    let findings = TestMesh::valid()
+        .with(PRODUCT_FILE, &product)
+        .edit(CONTRACT_FILE, "./data/sales/orders", "./data/people")
+        .edit(CONTRACT_FILE, "schema:", "schema:\n  - name: lines\n    properties: [{ name: id }]")
+        .findings();
+    let told: Vec<_> = findings.iter().map(|finding| finding.message.split(' ').next().unwrap_or_default()).collect();
+    assert_eq!(told, ["`./data/people/lines`", "`./data/people/orders`"], "{findings:#?}");
 }
 
 #[test]
