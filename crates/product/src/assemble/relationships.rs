@@ -147,11 +147,12 @@ fn no_column(node: &Node, object: &Node, notes: &mut Notes) {
     notes.error(node.mark, "unknown-column", message).suggest(nearest(column, names));
 }
 
-/// `table.column`, `/schema/<id>/properties/<id>` or either after `file.odcs.yaml#`.
+/// `table.column`, `/schema/<id>/properties/<id>` or either after `file.odcs.yaml#`. A file in another place is another
+/// contract, whatever it is called.
 fn find<'n>(text: &str, own: usize, contracts: &'n [Examined]) -> Found<'n> {
     let (file, reference) = text.split_once('#').map_or((None, text), |(file, rest)| (Some(file), rest));
     let named = |examined: &Examined, file: &str| {
-        let name = file.rsplit('/').next().unwrap_or(file);
+        let name = file.strip_prefix("./").unwrap_or(file);
         examined.contract.file.file_name().is_some_and(|known| known == name)
     };
     let candidates: Vec<usize> = match file {

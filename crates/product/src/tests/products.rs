@@ -286,10 +286,16 @@ fn relationships_reach_other_contracts_of_the_product() {
     assert_eq!(codes("[lines.order_id, lines.number]", "[orders.id, lines.number]"), bad);
     assert_eq!(codes("[orders.id, orders.line]", "[orders.id, lines.number]"), bad);
     assert_eq!(codes("{ to: orders.id }", "{ to: orders.odi }"), [(Severity::Error, "unknown-column")]);
-    assert_eq!(
-        codes("{ to: orders.id }", "{ to: 'https://x.example/c.yaml#/schema/a/properties/b' }"),
-        [(Severity::Warning, "unresolved-relationship")]
-    );
+    for elsewhere in [
+        "https://x.example/c.yaml#/schema/a/properties/b",
+        "https://x.example/orders.odcs.yaml#/schema/orders/properties/id",
+        "../orders/orders.odcs.yaml#orders.id",
+        "../orders/orders.odcs.yaml#orders.other",
+        "file:///orders.odcs.yaml#orders.id",
+    ] {
+        let found = codes("{ to: orders.id }", &format!("{{ to: '{elsewhere}' }}"));
+        assert_eq!(found, [(Severity::Warning, "unresolved-relationship")], "{elsewhere}");
+    }
 }
 
 #[test]
