@@ -13,7 +13,7 @@ use crate::odcs::{self, Contract};
 use crate::release::{OnBreach, Status, Table, Version};
 use crate::server::{self, Storage};
 use crate::standard;
-use crate::yaml::{Node, Value, short};
+use crate::yaml::{Node, short};
 
 use merged::Merged;
 
@@ -242,12 +242,4 @@ fn tags(object: &Node, contract: &Node) -> Vec<String> {
         }
     }
     tags
-}
-
-/// The texts of a node that is a text or a list of texts.
-fn one_or_many(node: &Node) -> Vec<&Node> {
-    match node.value {
-        Value::List(_) => node.elements().iter().collect(),
-        _ => vec![node],
-    }
 }

@@ -67,6 +67,9 @@ fn check_objects(node: &Node, edition: Edition, notes: &mut Notes) {
         for relationship in object.list("relationships") {
             check_lengths(relationship, notes);
         }
+        for node in std::iter::once(object).chain(object.list("properties")) {
+            node.list("relationships").iter().for_each(|relationship| check_references(relationship, notes));
+        }
     }
 }
 
@@ -131,17 +134,32 @@ fn unique_name<'n>(node: &'n Node, what: &str, known: &mut Names<'n>, notes: &mu
 }
 
 fn check_lengths(relationship: &Node, notes: &mut Notes) {
-    let length = |key: &str| match relationship.get(key).map(|node| &node.value) {
-        Some(Value::List(elements)) => Some(elements.len()),
-        Some(Value::Text) => Some(1),
-        _ => None,
-    };
-    if let (Some(from), Some(to)) = (length("from"), length("to"))
-        && from != to
-    {
-        notes
-            .error(relationship.mark, "bad-relationship", format!("`from` has {from} columns and `to` has {to}"))
-            .hint("list as many columns on both sides, in the same order");
+    let (Some(from), Some(to)) = (relationship.get("from"), relationship.get("to")) else { return };
+    match (&from.value, &to.value) {
+        (Value::List(one), Value::List(other)) if one.len() != other.len() => notes
+            .error(
+                relationship.mark,
+                "bad-relationship",
+                format!("`from` has {} columns and `to` has {}", one.len(), other.len()),
+            )
+            .hint("list as many columns on both sides, in the same order"),
+        (Value::Text, Value::List(_)) | (Value::List(_), Value::Text) => notes
+            .error(relationship.mark, "bad-relationship", "of `from` and `to` one is a list and the other is not")
+            .hint("write both as text, or both as lists"),
+        _ => {}
+    }
+}
+
+/// A column is named together with its table.
+fn check_references(relationship: &Node, notes: &mut Notes) {
+    for node in ["from", "to"].iter().filter_map(|key| relationship.get(key)).flat_map(Node::one_or_many) {
+        let Some(text) = node.as_text() else { continue };
+        let inside = text.split_once('#').map_or(text, |(_, inside)| inside);
+        if !inside.contains(['.', '/']) {
+            notes
+                .error(node.mark, "bad-relationship", format!("`{}` names no column of a table", short(text)))
+                .hint("write table.column or schema/<id>/properties/<id>");
+        }
     }
 }
 

@@ -198,10 +198,15 @@ impl Examiner<'_> {
 
     fn id(&mut self, node: &Node, name: &str) {
         let Some(text) = node.as_text() else { return self.wrong(node, name, "text") };
-        if text.is_empty() || text.contains(|c: char| c.is_whitespace() || ".#/\\@!%&^".contains(c)) {
-            self.notes
-                .error(node.mark, "bad-id", format!("`{}` is no id", short(text)))
-                .hint("an id has no spaces and none of . # / \\ @ ! % & ^");
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        // v3.1 had ids of plain letters; v3.0 had none, and what its validators let through is read as v3.2 reads it.
+        let (narrow, hint) = match self.edition {
+            310..320 => (true, "an id has only letters, digits, - and _ before v3.2.0"),
+            _ => (false, "an id has no spaces and none of . # / \\ @ ! % & ^"),
+        };
+        let foreign = |c: char| c.is_whitespace() || ".#/\\@!%&^".contains(c) || (narrow && !plain(c));
+        if text.is_empty() || text.contains(foreign) {
+            self.notes.error(node.mark, "bad-id", format!("`{}` is no id", short(text))).hint(hint);
         }
     }
 

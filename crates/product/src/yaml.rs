@@ -94,6 +94,14 @@ impl Node {
         }
     }
 
+    /// The elements of a list; anything else is its own only element.
+    pub(crate) fn one_or_many(&self) -> &[Node] {
+        match &self.value {
+            Value::List(elements) => elements,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     /// The text of a text node.
     pub(crate) fn as_text(&self) -> Option<&str> {
         matches!(self.value, Value::Text).then_some(self.raw.as_str())

@@ -2,7 +2,7 @@
 
 use meshgate_model::ProductAddress;
 
-use super::{Examined, Port, one_or_many};
+use super::{Examined, Port};
 use crate::notes::{Notes, nearest};
 use crate::release::{Relationship, Version};
 use crate::yaml::{Node, short};
@@ -69,7 +69,7 @@ pub(crate) fn check_alone(contracts: &mut [Examined; 1]) {
     let objects = examined.contract.node.list("schema");
     let properties = objects.iter().flat_map(|object| object.list("properties"));
     for relationship in objects.iter().chain(properties).flat_map(|node| node.list("relationships")) {
-        for node in ["from", "to"].iter().filter_map(|key| relationship.get(key)).flat_map(one_or_many) {
+        for node in ["from", "to"].iter().filter_map(|key| relationship.get(key)).flat_map(Node::one_or_many) {
             if let Some(Found::NoColumn(object)) = node.as_text().map(|text| find(text, 0, contracts)) {
                 no_column(node, object, &mut notes);
             }
@@ -91,7 +91,7 @@ fn foreign_key(
     notes: &mut Notes,
 ) -> Option<Relationship> {
     let mut from: Vec<String> = implicit.iter().map(|column| (*column).to_owned()).collect();
-    for node in relationship.get("from").filter(|_| implicit.is_none()).map(one_or_many).unwrap_or_default() {
+    for node in relationship.get("from").filter(|_| implicit.is_none()).map(Node::one_or_many).unwrap_or_default() {
         let target = lookup(node, port.contract, contracts, notes)?;
         if target.contract != port.contract || target.table != table {
             let message = format!("`from` names the table `{}`, but this is `{}`", short(target.table), short(table));
@@ -101,7 +101,7 @@ fn foreign_key(
         from.push(target.column.to_owned());
     }
     let mut to: Vec<Target<'_>> = Vec::new();
-    for node in relationship.get("to").map(one_or_many).unwrap_or_default() {
+    for node in relationship.get("to").map(Node::one_or_many).unwrap_or_default() {
         let target = lookup(node, port.contract, contracts, notes)?;
         if to.first().is_some_and(|first| (first.contract, first.table) != (target.contract, target.table)) {
             notes

@@ -25,7 +25,7 @@ pub(super) static OBJECT: Shape = Shape {
         ELEMENT,
         &[
             must("name", Kind::Text),
-            may("logicalType", Kind::Word(&[("object", 0), ("blob", V31)])),
+            may("logicalType", Kind::Word(&[("object", 0), ("blob", V32)])),
             may("dataGranularityDescription", Kind::Text),
             may("properties", Kind::PickList(property)),
             may("relationships", Kind::List(&OBJECT_RELATIONSHIP)).since(V31),

@@ -36,6 +36,7 @@ const CATALOG_NEEDED: Field = must("catalog", Kind::Text);
 const ACCOUNT: Field = may("account", Kind::Text);
 const ACCOUNT_NEEDED: Field = must("account", Kind::Text);
 const REGION: Field = may("region", Kind::Text);
+const STREAM: Field = may("stream", Kind::Text);
 const WAREHOUSE: Field = may("warehouse", Kind::Text);
 
 macro_rules! servers {
@@ -82,11 +83,13 @@ servers! {
     "informix" since 0 => [HOST_NEEDED, PORT, DATABASE_NEEDED];
     "ingres" | "vectorwise" since V32 => [DATABASE_NEEDED, HOST_NEEDED, PORT];
     "kafka" since 0 => [HOST_NEEDED, FORMAT, ENCODING];
-    "kinesis" since 0 => [REGION, FORMAT, ENCODING];
+    // The text of the standard asks for `stream`, its JSON schema does not know it.
+    "kinesis" since 0 => [STREAM, REGION, FORMAT, ENCODING];
     "local" since 0 => [must("path", Kind::Text), must("format", Kind::Text), ENCODING];
-    "mysql" since 0 => [HOST_NEEDED, PORT_NEEDED, DATABASE_NEEDED];
+    // Here and for PostgreSQL, the text lets out what the JSON schema asks for.
+    "mysql" since 0 => [HOST_NEEDED, PORT, DATABASE_NEEDED];
     "oracle" since 0 => [HOST_NEEDED, PORT_NEEDED, must("serviceName", Kind::Text)];
-    "postgresql" | "postgres" since 0 => [HOST_NEEDED, PORT_NEEDED, DATABASE_NEEDED, SCHEMA_NEEDED];
+    "postgresql" | "postgres" since 0 => [HOST_NEEDED, PORT, DATABASE_NEEDED, SCHEMA];
     "presto" since 0 => [HOST_NEEDED, CATALOG, SCHEMA];
     "pubsub" since 0 => [must("project", Kind::Text)];
     "redshift" since 0 => [HOST, DATABASE_NEEDED, SCHEMA_NEEDED, REGION, ACCOUNT];
@@ -101,7 +104,7 @@ servers! {
     "custom" since 0 => [ACCOUNT, CATALOG, DATABASE, may("dataset", Kind::Text), DELIMITER,
         may("endpointUrl", Kind::Text), FORMAT, ENCODING, HOST, LOCATION, may("path", Kind::Text), PORT,
         may("project", Kind::Text), REGION, may("regionName", Kind::Text), SCHEMA, may("serviceName", Kind::Text),
-        may("stagingDir", Kind::Text), WAREHOUSE, may("stream", Kind::Text)];
+        may("stagingDir", Kind::Text), WAREHOUSE, STREAM];
 }
 
 /// For a type nobody knows: every field of every server, so that only the type is reported.
@@ -128,5 +131,5 @@ const ANY: &[Field] = &[
     may("stagingDir", Kind::Text),
     WAREHOUSE,
     may("workgroup", Kind::Text),
-    may("stream", Kind::Text),
+    STREAM,
 ];

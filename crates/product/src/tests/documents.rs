@@ -74,7 +74,7 @@ const SERVERS: &[&str] = &[
     "informix: host port database",
     "ingres: database host port",
     "kafka: host format encoding",
-    "kinesis: region format encoding",
+    "kinesis: stream region format encoding",
     "local: path format encoding",
     "mysql: host port database",
     "oracle: host port serviceName",
@@ -119,6 +119,47 @@ fn every_server_of_the_standard_is_known() {
         let found = check("c.odcs.yaml", &contract(server, &format!("{fields} shelf")));
         assert!(found.iter().any(|text| text.contains("has no field `shelf`")), "{server}: {found:#?}");
     }
+}
+
+#[test]
+fn what_the_text_of_the_standard_lets_out_may_be_left_out() {
+    for server in ["postgres, host: h, database: d", "postgresql, host: h, database: d", "mysql, host: h, database: d"]
+    {
+        let servers = format!("status: active\nservers: [{{server: s, type: {server}}}]\n");
+        let found = check("c.odcs.yaml", &CONTRACT.replacen("status: active\n", &servers, 1));
+        assert!(found.len() == 1 && found[0].contains("[foreign-server]"), "{server}: {found:#?}");
+    }
+}
+
+#[test]
+fn ids_and_object_types_are_those_of_the_edition() {
+    let small = |edition: &str, object: &str| {
+        let head = format!("apiVersion: {edition}\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n");
+        let found =
+            check("c.odcs.yaml", &format!("{head}  - name: t\n    {object}\n    properties: [{{ name: a }}]\n"));
+        found.iter().map(|text| text.split(['[', ']']).nth(1).unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    for (edition, object, expected) in [
+        ("v3.2.0", "logicalType: blob", None),
+        ("v3.1.0", "logicalType: blob", Some("newer-field")),
+        ("v3.1.0", "logicalType: object", None),
+        ("v3.2.0", "id: größe~1", None),
+        ("v3.1.0", "id: größe~1", Some("bad-id")),
+        ("v3.1.0", "id: Size-1_a", None),
+        ("v3.2.0", "id: a.b", Some("bad-id")),
+    ] {
+        assert_eq!(small(edition, object), expected.into_iter().collect::<Vec<_>>(), "{edition} {object}");
+    }
+}
+
+#[test]
+fn a_team_is_a_list_in_the_first_edition_only() {
+    let start = PRODUCT.find("team:\n").expect("a team");
+    let end = PRODUCT.find("productCreatedTs").expect("what follows");
+    let listed = PRODUCT.replace(&PRODUCT[start..end], "team: [{ username: ada }]\n");
+    let found = check("product.odps.yaml", &listed);
+    assert!(found.len() == 1 && found[0].contains("under `members:`"), "{found:#?}");
+    assert_eq!(check("product.odps.yaml", &listed.replace("v1.0.0", "v0.9.0")), [""; 0]);
 }
 
 #[test]

@@ -184,6 +184,20 @@ const CASES: &[Case] = &[
         (13, 21),
         "1 columns and `to` has 2",
     ),
+    case(
+        CONTRACT_FILE,
+        ("    properties:", "    relationships: [{from: orders.id, to: [orders.id]}]\n    properties:"),
+        "bad-relationship",
+        (13, 21),
+        "write both as text",
+    ),
+    case(
+        CONTRACT_FILE,
+        ("integer\n", "integer\n        relationships: [{to: people}]\n"),
+        "bad-relationship",
+        (16, 30),
+        "write table.column",
+    ),
 ];
 
 #[test]
