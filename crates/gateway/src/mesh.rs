@@ -7,7 +7,7 @@ use std::sync::Arc;
 use meshgate_identity::Principal;
 use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress};
 use meshgate_policy::{Decision, Policies, RequestContext};
-use meshgate_product::{Domain, Location, Product, Release, ScopeState, StorageGrant, Table, Version};
+use meshgate_product::{Documents, Domain, Location, Product, Release, ScopeState, StorageGrant, Table, Version};
 use meshgate_table::{CatalogRef, Credentials, DomainStores, Format, Grant, Source, StoreOptions};
 
 use crate::Error;
@@ -31,6 +31,8 @@ pub(crate) struct Mesh {
     pub(crate) release: Release,
     pub(crate) policies: Policies,
     stores: BTreeMap<Name, (Vec<StorageGrant>, Arc<DomainStores>)>,
+    /// For the next load, which parses only what has changed since.
+    documents: Documents,
 }
 
 /// A table of a version, found by its SQL name.
@@ -44,8 +46,10 @@ impl MeshSource {
     /// Reads, compiles and checks everything. Whatever is wrong in a domain or product takes that out of service;
     /// whatever is wrong in the global part is an error.
     pub(crate) fn load(&self, epoch: Epoch, before: Option<&Mesh>) -> Result<Mesh, Error> {
-        let release =
-            meshgate_product::load(&self.directory, self.environment.as_deref(), epoch).map_err(Error::below)?;
+        let documents = before.map(|mesh| mesh.documents.clone()).unwrap_or_default();
+        let (release, documents) =
+            meshgate_product::reload(&self.directory, self.environment.as_deref(), epoch, &documents)
+                .map_err(Error::below)?;
         let (policies, mut findings) = Policies::compile(&release);
         findings.extend(meshgate_govern::check(&release, &policies));
         let mut stores = BTreeMap::new();
@@ -64,7 +68,7 @@ impl MeshSource {
             }
         }
         let release = release.with_findings(findings).map_err(Error::below)?;
-        Ok(Mesh { release, policies, stores })
+        Ok(Mesh { release, policies, stores, documents })
     }
 
     fn stores_of(&self, domain: &Domain, before: Option<&Mesh>) -> Result<Arc<DomainStores>, String> {

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use meshgate_model::{Finding, Scope, Severity};
 
 use crate::assemble::{Examined, relationships};
+use crate::documents::{Documents, Parser};
 use crate::load::files::document;
 use crate::notes::Notes;
 use crate::odcs::{self, ODCS};
@@ -19,12 +21,14 @@ const DEPTH_MAX: usize = 16;
 /// Checks one ODCS or ODPS document, or all of them below a directory that is no mesh. What only a mesh can tell (does
 /// the contract exist, does the location lie under the domain's storage) is not checked; findings name files as given.
 pub fn check_file(path: &Path) -> Vec<Finding> {
+    let none = Documents::default();
+    let parser = Parser::new(&none);
     if !path.is_dir() {
-        return one(path, true);
+        return one(path, true, &parser);
     }
     let mut files = Vec::new();
     below(path, 0, &mut files);
-    let findings: Vec<Finding> = files.iter().flat_map(|file| one(file, false)).collect();
+    let findings: Vec<Finding> = files.iter().flat_map(|file| one(file, false, &parser)).collect();
     if files.is_empty() {
         let mut notes = Notes::new(Scope::Mesh, path);
         notes
@@ -36,9 +40,9 @@ pub fn check_file(path: &Path) -> Vec<Finding> {
 }
 
 /// `strict` if the file was named: then it must be a document.
-fn one(file: &Path, strict: bool) -> Vec<Finding> {
+fn one(file: &Path, strict: bool, parser: &Parser<'_>) -> Vec<Finding> {
     let mut notes = Notes::new(Scope::Mesh, file);
-    let Some(node) = document(file, Severity::Error, &mut notes) else { return notes.into_findings() };
+    let Some(node) = document(file, Severity::Error, parser, &mut notes) else { return notes.into_findings() };
     let kind = node.text("kind").unwrap_or_default().to_owned();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     if kind == ODCS.kind || name.contains(".odcs.") {
@@ -60,7 +64,7 @@ fn one(file: &Path, strict: bool) -> Vec<Finding> {
     notes.into_findings()
 }
 
-fn contract(node: Node, mut notes: Notes) -> Vec<Finding> {
+fn contract(node: Arc<Node>, mut notes: Notes) -> Vec<Finding> {
     open_status(&node, &mut notes);
     let servers = node.list("servers").to_vec();
     servers.iter().for_each(|server| server::remark(server, &mut notes));

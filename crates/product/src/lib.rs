@@ -2,6 +2,7 @@
 //! [`Release`].
 //!
 //! * [`load`]: a mesh directory to a [`Release`]; [`Error`] says why there is none.
+//! * [`reload`], [`Documents`]: the same again, without parsing again what did not change.
 //! * [`check_file`]: one document on its own.
 //! * [`Watcher`]: tells when a mesh directory has changed.
 //! * [`diff`]: what differs between two releases, and what of it breaks consumers.
@@ -30,6 +31,7 @@
 mod assemble;
 mod check;
 mod diff;
+mod documents;
 mod error;
 mod load;
 mod location;
@@ -46,8 +48,9 @@ mod yaml;
 
 pub use check::check_file;
 pub use diff::{Change, diff};
+pub use documents::Documents;
 pub use error::Error;
-pub use load::load;
+pub use load::{load, reload};
 pub use release::{
     Column, Domain, Location, LogicalType, Mesh, OnBreach, PolicySource, Product, Relationship, Release, ScopeState,
     Status, StorageGrant, Table, Version,

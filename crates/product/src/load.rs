@@ -1,32 +1,50 @@
 //! Reads a mesh directory into a [`Release`].
 
+mod each;
 pub(crate) mod files;
+mod names;
+mod product;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity};
+use meshgate_model::{Epoch, Finding, Name, ProductAddress, Scope, Severity};
 
-use crate::assemble::{self, Examined};
+use crate::documents::{Documents, Parser};
 use crate::error::Error;
 use crate::mesh::{self, Granted, MeshFile};
 use crate::notes::Notes;
-use crate::release::{Domain, Mesh, Product, Release, ScopeState, Status};
+use crate::release::{Domain, Mesh, Release, ScopeState};
 use crate::server::Storage;
-use crate::{odcs, odps};
 
+use each::each;
 use files::Reader;
-
-/// Schemas that exist in every domain.
-const RESERVED_PRODUCTS: [&str; 1] = ["information_schema"];
+use names::{check_addresses, named};
+use product::Home;
 
 /// Reads the mesh in a directory. `environment` is the gateway's own: it tells which server of a contract is used.
 ///
 /// A domain or product that is wrong is in the release, out of service, with the reasons among the findings. Without a
 /// valid mesh.yaml and readable global policies there is no release.
 pub fn load(directory: &Path, environment: Option<&str>, epoch: Epoch) -> Result<Release, Error> {
+    reload(directory, environment, epoch, &Documents::default()).map(|(release, _)| release)
+}
+
+/// The same with the documents of the load before; gives those to hand in next time.
+pub fn reload(
+    directory: &Path,
+    environment: Option<&str>,
+    epoch: Epoch,
+    before: &Documents,
+) -> Result<(Release, Documents), Error> {
+    let parser = Parser::new(before);
+    let release = read(directory, environment, epoch, &parser)?;
+    Ok((release, parser.documents()))
+}
+
+fn read(directory: &Path, environment: Option<&str>, epoch: Epoch, parser: &Parser<'_>) -> Result<Release, Error> {
     let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let mut reader = Reader::new(&directory);
+    let mut reader = Reader::new(&directory, parser);
     let file = read_mesh(&mut reader, &directory);
     let policies = reader.policies(Path::new("governance"), &Scope::Mesh);
     reader.strays_beside(Path::new(""), &Scope::Mesh);
@@ -112,6 +130,7 @@ fn domains(
 ) -> BTreeMap<Name, Domain> {
     let parent = Path::new("domains");
     let mut domains = BTreeMap::new();
+    let mut homes = Vec::new();
     let entries = reader.directories(parent, &Scope::Mesh);
     for entry in &entries {
         let place = parent.join(entry);
@@ -121,7 +140,7 @@ fn domains(
             reader.misnamed(&place, scope, &name);
             continue;
         }
-        let Some(granted) = mesh.domains.get(&name) else {
+        let Some((known, granted)) = mesh.domains.get_key_value(&name) else {
             reader
                 .say(
                     Severity::Error,
@@ -134,9 +153,20 @@ fn domains(
             domains.insert(name.clone(), bare(name, &Granted::default()));
             continue;
         };
-        let domain = domain(reader, name.clone(), granted, directory, environment);
-        domains.insert(name, domain);
+        let storage = Storage { domain: known, directory, grants: &granted.storage, environment };
+        domains.insert(name, domain(reader, granted, storage, &mut homes));
     }
+    let read = each(&homes, |home| {
+        let mut reader = reader.another();
+        (home.read(&mut reader), reader.findings)
+    });
+    for (product, findings) in read {
+        reader.findings.extend(findings);
+        if let Some(domain) = domains.get_mut(&product.address.domain) {
+            domain.products.insert(product.address.product.clone(), product);
+        }
+    }
+    domains.values().for_each(|domain| check_addresses(reader, domain));
     for (name, granted) in mesh.domains.iter().filter(|(name, _)| !parent_has(directory, name)) {
         let mut notes = Notes::new(Scope::Domain(name.clone()), "mesh.yaml");
         notes
@@ -183,131 +213,30 @@ fn bare(name: Name, granted: &Granted) -> Domain {
     }
 }
 
-fn domain(
-    reader: &mut Reader<'_>,
-    name: Name,
-    granted: &Granted,
-    directory: &Path,
-    environment: Option<&str>,
-) -> Domain {
+/// A domain without its products, whose directories are added to `homes`.
+fn domain<'a>(reader: &mut Reader<'_>, granted: &Granted, storage: Storage<'a>, homes: &mut Vec<Home<'a>>) -> Domain {
+    let name = storage.domain;
     let place = Path::new("domains").join(name.as_str());
     let scope = Scope::Domain(name.clone());
     let mut domain = bare(name.clone(), granted);
     let (node, mut notes) = reader.document(&place.join("domain.yaml"), &scope, Severity::Warning);
     if let Some(node) = node {
-        let file = mesh::read_domain(&node, &name, &mut notes);
+        let file = mesh::read_domain(&node, name, &mut notes);
         (domain.title, domain.description) = (file.title, file.description);
     }
     reader.take(notes);
     domain.policies = reader.policies(&place, &scope);
-    reader.strays_beside(&place.join("products"), &scope);
-    let storage = Storage { domain: &name, directory, grants: &granted.storage, environment };
     let parent = place.join("products");
+    reader.strays_beside(&parent, &scope);
     let entries = reader.directories(&parent, &scope);
     for entry in &entries {
-        let (product_name, valid) = named(entry, &entries);
-        let address = ProductAddress::new(name.clone(), product_name.clone());
-        if !valid {
-            reader.misnamed(&parent.join(entry), Scope::Product(address), &product_name);
-            continue;
+        let (product, valid) = named(entry, &entries);
+        let (address, place) = (ProductAddress::new(name.clone(), product.clone()), parent.join(entry));
+        if valid {
+            homes.push(Home { address, place, storage });
+        } else {
+            reader.misnamed(&place, Scope::Product(address), &product);
         }
-        domain.products.insert(product_name, product(reader, address, &parent.join(entry), storage));
     }
-    check_addresses(reader, &domain, &parent);
     domain
-}
-
-/// `orders_v2` means the second version of `orders`; a product of that name would hide it.
-fn check_addresses(reader: &mut Reader<'_>, domain: &Domain, parent: &Path) {
-    for (name, product) in &domain.products {
-        let scope = Scope::Product(product.address.clone());
-        let place = parent.join(name.as_str());
-        let versioned = name.as_str().rsplit_once("_v").filter(|(base, digits)| {
-            !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) && domain.products.contains_key(*base)
-        });
-        if let Some((base, number)) = versioned {
-            let message = format!("`{name}` is also the address of version {number} of the product `{base}`");
-            reader
-                .say(Severity::Error, &scope, &place, "reserved-name", message)
-                .hint("rename the product's directory");
-        }
-        if RESERVED_PRODUCTS.contains(&name.as_str()) {
-            let message = format!("`{name}` is a schema of the gateway itself");
-            reader
-                .say(Severity::Error, &scope, &place, "reserved-name", message)
-                .hint("rename the product's directory");
-        }
-    }
-}
-
-fn product(reader: &mut Reader<'_>, address: ProductAddress, place: &Path, storage: Storage<'_>) -> Product {
-    let scope = Scope::Product(address.clone());
-    let document = place.join("product.odps.yaml");
-    let (node, mut notes) = reader.document(&document, &scope, Severity::Error);
-    let policies = reader.policies(place, &scope);
-    let mut contracts = contracts(reader, place, &scope);
-    let mut product = Product {
-        id: String::new(),
-        title: None,
-        description: None,
-        tags: Vec::new(),
-        status: Status::Draft,
-        policies,
-        versions: Vec::new(),
-        state: ScopeState::Serving,
-        place: Place::file(document),
-        address,
-    };
-    if let Some(node) = node.filter(|node| odps::examined(node, &mut notes)) {
-        product.id = node.owned("id").unwrap_or_default();
-        product.title = node.owned("name");
-        product.description = mesh::description(&node);
-        product.tags = node.texts("tags");
-        product.place = notes.place(node.mark);
-        product.status = assemble::status(&node, &mut notes);
-        product.versions =
-            assemble::versions(&node, product.status, &product.address, &mut contracts, storage, &mut notes);
-    }
-    reader.take(notes);
-    contracts.into_iter().for_each(|examined| reader.take(examined.notes));
-    product
-}
-
-fn contracts(reader: &mut Reader<'_>, place: &Path, scope: &Scope) -> Vec<Examined> {
-    let mut contracts = Vec::new();
-    for name in reader.files(place, scope) {
-        let file = place.join(&name);
-        if name.ends_with(".odcs.yaml") {
-            let (node, mut notes) = reader.document(&file, scope, Severity::Error);
-            match node.and_then(|node| odcs::read(node, &mut notes)) {
-                Some(contract) => contracts.push(Examined { contract, notes }),
-                None => reader.take(notes),
-            }
-        } else if name != "product.odps.yaml" && (name.ends_with(".yaml") || name.ends_with(".yml")) {
-            reader
-                .say(Severity::Warning, scope, &file, "unread-file", format!("`{name}` is not read"))
-                .hint("a product is product.odps.yaml and contracts that end in .odcs.yaml");
-        }
-    }
-    contracts
-}
-
-/// The name a directory has, or for one that cannot be a name the nearest that can and that no other has: what is wrong
-/// with it is no fault of its neighbour.
-fn named(entry: &str, all: &[String]) -> (Name, bool) {
-    if let Ok(name) = Name::parse(entry) {
-        return (name, true);
-    }
-    let plain: String = entry
-        .chars()
-        .map(|c| c.to_ascii_lowercase())
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' })
-        // Room for a letter before and a number behind.
-        .take(Name::LEN_MAX - 16)
-        .collect();
-    let plain = if plain.starts_with(|c: char| c.is_ascii_lowercase()) { plain } else { format!("x{plain}") };
-    let numbered = (2..).map(|number| format!("{plain}_{number}"));
-    let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !all.contains(name));
-    let name = Name::parse(&free.unwrap_or(plain));
-    (name.expect("a letter and then letters, digits and underscores are a name"), false)
 }

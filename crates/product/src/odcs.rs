@@ -6,6 +6,7 @@ mod servers;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::notes::Notes;
 use crate::release::OnBreach;
@@ -29,7 +30,7 @@ pub(crate) static ODCS: Standard = Standard {
 #[derive(Debug)]
 pub(crate) struct Contract {
     pub(crate) file: PathBuf,
-    pub(crate) node: Node,
+    pub(crate) node: Arc<Node>,
     pub(crate) id: String,
     pub(crate) version: String,
     pub(crate) settings: Settings,
@@ -43,7 +44,7 @@ pub(crate) struct Settings {
 }
 
 /// Examines the document and, if it can be told what it is, returns it.
-pub(crate) fn read(node: Node, notes: &mut Notes) -> Option<Contract> {
+pub(crate) fn read(node: Arc<Node>, notes: &mut Notes) -> Option<Contract> {
     let edition = standard::edition(&node, &ODCS, notes)?;
     examine(&node, &fields::CONTRACT, edition, notes);
     check_objects(&node, edition, notes);

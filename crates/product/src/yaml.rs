@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use saphyr::Scalar;
 use saphyr_parser::{Event, Marker, Parser, ScanError, Span, StrInput};
@@ -45,6 +46,15 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) mark: Mark,
     pub(crate) value: Node,
+}
+
+/// A text, read as far as it can be.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) node: Option<Arc<Node>>,
+    pub(crate) problems: Vec<Problem>,
+    /// How many values it holds, aliases expanded.
+    pub(crate) values: usize,
 }
 
 /// What is wrong with a text.
@@ -165,7 +175,7 @@ pub(crate) fn short(text: &str) -> Cow<'_, str> {
 }
 
 /// Reads the one document of a text.
-pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
+pub(crate) fn parse(text: &str) -> Parsed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader =
         Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), problems: Vec::new(), nodes: 0 };
@@ -173,7 +183,7 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
         reader.problems.push(problem);
         None
     });
-    (node, reader.problems)
+    Parsed { node: node.map(Arc::new), problems: reader.problems, values: reader.nodes }
 }
 
 struct Reader<'t> {

@@ -4,12 +4,14 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use meshgate_model::{Finding, Name, Place, Scope, Severity};
 
+use crate::documents::Parser;
 use crate::notes::{Note, Notes};
 use crate::release::PolicySource;
-use crate::yaml::{self, Node};
+use crate::yaml::Node;
 
 /// The largest document or policy, in bytes.
 const BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -19,18 +21,24 @@ const DEPTH_MAX: usize = 4;
 /// Reads below one mesh directory.
 pub(super) struct Reader<'d> {
     directory: &'d Path,
+    parser: &'d Parser<'d>,
     pub(super) findings: Vec<Finding>,
 }
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(directory: &'d Path) -> Self {
-        Self { directory, findings: Vec::new() }
+    pub(super) fn new(directory: &'d Path, parser: &'d Parser<'d>) -> Self {
+        Self { directory, parser, findings: Vec::new() }
+    }
+
+    /// One that reads the same and has nothing to say yet.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.directory, self.parser)
     }
 
     /// Reads a YAML document; `missing` says how bad it is if there is none.
-    pub(super) fn document(&mut self, file: &Path, scope: &Scope, missing: Severity) -> (Option<Node>, Notes) {
+    pub(super) fn document(&mut self, file: &Path, scope: &Scope, missing: Severity) -> (Option<Arc<Node>>, Notes) {
         let mut notes = Notes::new(scope.clone(), file);
-        let node = document(&self.directory.join(file), missing, &mut notes);
+        let node = document(&self.directory.join(file), missing, self.parser, &mut notes);
         (node, notes)
     }
 
@@ -136,18 +144,18 @@ fn is_policy(name: &str) -> bool {
 }
 
 /// Reads one YAML document.
-pub(crate) fn document(path: &Path, missing: Severity, notes: &mut Notes) -> Option<Node> {
+pub(crate) fn document(path: &Path, missing: Severity, parser: &Parser<'_>, notes: &mut Notes) -> Option<Arc<Node>> {
     match read(path) {
         Ok(text) => {
-            let (node, problems) = yaml::parse(&text);
-            let empty = node.is_none() && problems.is_empty();
-            for problem in problems {
-                notes.error(problem.mark, problem.code, problem.message).hint("correct the YAML");
+            let parsed = parser.parse(text);
+            let empty = parsed.node.is_none() && parsed.problems.is_empty();
+            for problem in &parsed.problems {
+                notes.error(problem.mark, problem.code, problem.message.as_str()).hint("correct the YAML");
             }
             if empty {
                 notes.whole(Severity::Error, "missing-document", "the document is empty").hint("write it");
             }
-            node
+            parsed.node.clone()
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             notes.whole(missing, "missing-document", "the document does not exist").hint("write it");

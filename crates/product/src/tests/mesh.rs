@@ -1,9 +1,9 @@
 //! Scopes: what is out of service when something is wrong, and what is not.
 
-use meshgate_model::{Failure, Fault, Finding, Name, Place, Scope, Severity};
+use meshgate_model::{Epoch, Failure, Fault, Finding, Name, Place, Scope, Severity};
 
 use super::{CONTRACT_FILE, MESH_FILE, PRODUCT_FILE, TestMesh, address, errors, orders};
-use crate::{ScopeState, StorageGrant};
+use crate::{Documents, ScopeState, StorageGrant};
 
 #[test]
 fn a_valid_mesh_serves_everything() {
@@ -88,6 +88,23 @@ fn wide() -> TestMesh {
         .with("domains/people/products/staff/c.odcs.yaml", &contract)
         .with("domains/sales/products/returns/product.odps.yaml", &product)
         .with("domains/sales/products/returns/c.odcs.yaml", &contract)
+}
+
+#[test]
+fn a_reload_tells_what_a_load_tells() {
+    let reload = |mesh: &TestMesh, before: &Documents| {
+        let (release, documents) = crate::reload(mesh.path(), None, Epoch(1), before).expect("a release");
+        assert_eq!(format!("{release:?}"), format!("{:?}", mesh.release()));
+        documents
+    };
+    let mesh = wide();
+    let first = reload(&mesh, &Documents::default());
+    let mesh = mesh.edit(CONTRACT_FILE, "logicalType: integer", "logicalType: int");
+    let second = reload(&mesh, &first);
+    assert!(matches!(orders(&mesh.release()).state, ScopeState::Unavailable(_)));
+    let mesh = mesh.edit(CONTRACT_FILE, "logicalType: int", "logicalType: integer").with(PRODUCT_FILE, "kind: [");
+    let third = reload(&mesh, &second);
+    reload(&mesh.without("domains/people"), &third);
 }
 
 #[test]
