@@ -54,7 +54,6 @@ pub enum Difference {
 pub fn diff(old: (&Release, &Policies), new: (&Release, &Policies), now: Instant) -> Vec<Change> {
     let principals: BTreeMap<String, Principal> = named(old.1).into_iter().chain(named(new.1)).collect();
     let tables: BTreeSet<TableAddress> = tables(old.0).chain(tables(new.0)).collect();
-    let purposes: BTreeSet<&String> = old.0.mesh().purposes.iter().chain(&new.0.mesh().purposes).collect();
     let mut changes = Vec::new();
     for (name, principal) in &principals {
         for table in &tables {
@@ -72,7 +71,7 @@ pub fn diff(old: (&Release, &Policies), new: (&Release, &Policies), now: Instant
                 table: table.clone(),
                 what,
             };
-            for purpose in &purposes {
+            for purpose in purposes(old, new, table) {
                 let only = compared(Some(purpose)).into_iter().filter(|what| !always.contains(what));
                 changes.extend(only.map(|what| change(what, Some(purpose))));
             }
@@ -81,6 +80,17 @@ pub fn diff(old: (&Release, &Policies), new: (&Release, &Policies), now: Instant
     }
     changes.sort();
     changes
+}
+
+/// The purposes under which a table can be another one than without any: none if no policy about it asks for one.
+pub(crate) fn purposes<'r>(
+    old: (&'r Release, &Policies),
+    new: (&'r Release, &Policies),
+    table: &TableAddress,
+) -> BTreeSet<&'r String> {
+    let asks = |policies: &Policies| policies.products.get(&table.product).is_some_and(|slice| slice.mentions.purpose);
+    let all = old.0.mesh().purposes.iter().chain(&new.0.mesh().purposes);
+    if asks(old.1) || asks(new.1) { all.collect() } else { BTreeSet::new() }
 }
 
 /// A principal for each that the policies name.

@@ -5,6 +5,7 @@ use std::path::Path;
 use meshgate_model::AttributeValue;
 
 use super::fixture::{GLOBAL, ORDERS, SALES, World, analyst, request, sound, user};
+use crate::diff::purposes;
 use crate::{diff, run_test_file, run_tests};
 
 fn mesh() -> World {
@@ -152,6 +153,12 @@ fn changes_are_listed_by_principal() {
         ]
     );
     assert_eq!(diff((&old.release, &old.policies), (&old.release, &old.policies), request().now), []);
+    let asked = |table: &str| {
+        let [before, after] = [&old, &new].map(|world| (&world.release, &world.policies));
+        purposes(before, after, &old.table(table)).len()
+    };
+    assert_eq!(asked("sales.orders.archive"), 2);
+    assert_eq!(asked("hr.people.staff"), 0, "no policy about it asks for a purpose");
     assert_ne!(
         old.rows(&user("u", &["a"], &[("region", AttributeValue::String("x".into()))]), "sales.orders.lines"),
         "absent"
