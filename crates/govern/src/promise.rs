@@ -1,7 +1,8 @@
 //! What a contract promises, as Arrow types.
 //!
-//! ODCS `physicalType` is free text; SQL's usual words are understood. Without one, the widest usual type of the
-//! `logicalType` stands for it.
+//! ODCS `physicalType` is free text; SQL's usual words are understood. Without one, `logicalTypeOptions` may say how wide
+//! a number is or that a timestamp is an instant; without that, the widest usual type of the `logicalType` stands for it.
+//! Rows come as they are stored, whatever is said here: only a contract that tells the type is listed to the letter.
 
 use std::sync::Arc;
 
@@ -23,11 +24,27 @@ pub fn promised_type(column: &Column) -> DataType {
         (_, fields) => return DataType::Struct(fields.iter().map(promised_field).collect::<Fields>()),
     }
     let written = column.physical_type.as_deref().and_then(sql_type);
-    let implied = column.logical_type.map(logical_default);
-    match (written, implied) {
-        (Some(written), _) => written,
-        (None, Some(implied)) => implied,
-        (None, None) => DataType::Utf8View,
+    let implied =
+        || column.logical_type.map(|logical| optional(column, logical).unwrap_or_else(|| logical_default(logical)));
+    written.or_else(implied).unwrap_or(DataType::Utf8View)
+}
+
+/// What the options of a logical type tell of it.
+fn optional(column: &Column, logical: LogicalType) -> Option<DataType> {
+    match (logical, column.format.as_deref()) {
+        (LogicalType::Integer, Some("i8")) => Some(DataType::Int8),
+        (LogicalType::Integer, Some("i16")) => Some(DataType::Int16),
+        (LogicalType::Integer, Some("i32")) => Some(DataType::Int32),
+        (LogicalType::Integer, Some("u8")) => Some(DataType::UInt8),
+        (LogicalType::Integer, Some("u16")) => Some(DataType::UInt16),
+        (LogicalType::Integer, Some("u32")) => Some(DataType::UInt32),
+        (LogicalType::Integer, Some("u64")) => Some(DataType::UInt64),
+        (LogicalType::Integer, Some("i128" | "u128")) => Some(DataType::Decimal128(38, 0)),
+        (LogicalType::Number, Some("f32")) => Some(DataType::Float32),
+        (LogicalType::Timestamp, _) if column.timezone => {
+            Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+        }
+        _ => None,
     }
 }
 
@@ -116,6 +133,27 @@ mod tests {
             ("geometry", None),
         ] {
             assert_eq!(sql_type(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_tell_the_type_where_the_contract_names_none() {
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        for (logical, physical, format, timezone, expected) in [
+            (LogicalType::Integer, None, None, false, DataType::Int64),
+            (LogicalType::Integer, None, Some("i32"), false, DataType::Int32),
+            (LogicalType::Integer, None, Some("u64"), false, DataType::UInt64),
+            (LogicalType::Integer, Some("smallint"), Some("i32"), false, DataType::Int16),
+            (LogicalType::Integer, Some("whole"), Some("i32"), false, DataType::Int32),
+            (LogicalType::Number, None, Some("f32"), false, DataType::Float32),
+            (LogicalType::String, None, Some("i32"), false, DataType::Utf8View),
+            (LogicalType::Timestamp, None, None, false, DataType::Timestamp(TimeUnit::Microsecond, None)),
+            (LogicalType::Timestamp, None, Some("yyyy"), true, instant),
+        ] {
+            let mut column = column("c", Some(logical), Vec::new());
+            (column.physical_type, column.format) = (physical.map(str::to_owned), format.map(str::to_owned));
+            column.timezone = timezone;
+            assert_eq!(promised_type(&column), expected, "{logical:?} {physical:?} {format:?}");
         }
     }
 

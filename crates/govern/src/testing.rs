@@ -10,6 +10,8 @@ pub(crate) fn column(name: &str, logical_type: Option<LogicalType>, fields: Vec<
         physical_name: name.to_owned(),
         logical_type,
         physical_type: None,
+        format: None,
+        timezone: false,
         required: false,
         unique: false,
         classification: None,

@@ -44,6 +44,8 @@ mod tests {
             physical_name: name.to_owned(),
             logical_type: Some(logical_type),
             physical_type: None,
+            format: None,
+            timezone: false,
             required: false,
             unique: false,
             classification: None,

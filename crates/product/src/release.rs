@@ -297,6 +297,10 @@ pub struct Column {
     pub logical_type: Option<LogicalType>,
     /// `physicalType` as written.
     pub physical_type: Option<String>,
+    /// `logicalTypeOptions.format` as written: the width of a number, the pattern of a text.
+    pub format: Option<String>,
+    /// `logicalTypeOptions.timezone`: the values are instants.
+    pub timezone: bool,
     /// `required`.
     pub required: bool,
     /// `unique` or the whole primary key.

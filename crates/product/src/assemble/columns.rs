@@ -38,11 +38,14 @@ fn column(property: &Node, name: &str, notes: &Notes) -> Column {
     if let Some(map) = property.get("map") {
         fields.extend(["key", "value"].iter().filter_map(|part| Some(column(map.get(part)?, part, notes))));
     }
+    let options = property.get("logicalTypeOptions");
     Column {
         name: name.to_owned(),
         physical_name: property.text("physicalName").unwrap_or(name).to_owned(),
         logical_type: property.text("logicalType").and_then(logical_type),
         physical_type: property.owned("physicalType"),
+        format: options.and_then(|options| options.owned("format")),
+        timezone: options.is_some_and(|options| options.flag("timezone")),
         required: property.flag("required"),
         unique: property.flag("unique"),
         classification: property.owned("classification"),

@@ -179,6 +179,7 @@ schema:
         physicalName: o_id
         logicalType: integer
         physicalType: bigint
+        logicalTypeOptions: { format: i64 }
         primaryKey: true
         primaryKeyPosition: 1
         required: true
@@ -242,6 +243,7 @@ fn everything_a_contract_promises_is_in_the_release() {
         (id.physical_name.as_str(), id.logical_type, id.physical_type.as_deref()),
         ("o_id", Some(LogicalType::Integer), Some("bigint"))
     );
+    assert_eq!((id.format.as_deref(), id.timezone), (Some("i64"), false));
     assert_eq!((id.required, id.critical, id.classification.as_deref()), (true, true, Some("restricted")));
     assert_eq!((id.business_name.as_deref(), id.description.as_deref()), (Some("Number"), Some("The number.")));
     assert_eq!(
