@@ -10,7 +10,7 @@ use std::path::Path;
 
 use meshgate_model::{Epoch, Finding, Name, ProductAddress, Scope, Severity};
 
-use crate::documents::{Documents, Library};
+use crate::documents::{Documents, Parser};
 use crate::error::Error;
 use crate::mesh::{self, Granted, MeshFile};
 use crate::notes::Notes;
@@ -37,14 +37,14 @@ pub fn reload(
     epoch: Epoch,
     before: &Documents,
 ) -> Result<(Release, Documents), Error> {
-    let library = Library::new(before);
-    let release = read(directory, environment, epoch, &library)?;
-    Ok((release, library.documents()))
+    let parser = Parser::new(before);
+    let release = read(directory, environment, epoch, &parser)?;
+    Ok((release, parser.documents()))
 }
 
-fn read(directory: &Path, environment: Option<&str>, epoch: Epoch, library: &Library<'_>) -> Result<Release, Error> {
+fn read(directory: &Path, environment: Option<&str>, epoch: Epoch, parser: &Parser<'_>) -> Result<Release, Error> {
     let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let mut reader = Reader::new(&directory, library);
+    let mut reader = Reader::new(&directory, parser);
     let file = read_mesh(&mut reader, &directory);
     let policies = reader.policies(Path::new("governance"), &Scope::Mesh);
     reader.strays_beside(Path::new(""), &Scope::Mesh);

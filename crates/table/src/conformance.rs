@@ -239,7 +239,7 @@ async fn plain(fixture: &dyn Fixture, directory: &Path) -> Result<(), Failed> {
         (col("id").gt(lit(1000)), 0),
         (col("price").lt(lit(datafusion::common::ScalarValue::Decimal128(Some(1_000), 12, 2))), 1),
         (col("day").eq(lit(datafusion::common::ScalarValue::Date32(Some(19_149)))), 1),
-        (col("ratio").gt(lit(36.0)), 1),
+        (col("ratio").lt(lit(5.0)), 1),
         (col("id").in_list(vec![lit(1), lit(149)], false), 2),
         (col("id").is_null(), 0),
         (col("id").is_not_null(), 3),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use meshgate_model::{Finding, Name, Place, Scope, Severity};
 
-use crate::documents::Library;
+use crate::documents::Parser;
 use crate::notes::{Note, Notes};
 use crate::release::PolicySource;
 use crate::yaml::Node;
@@ -21,24 +21,24 @@ const DEPTH_MAX: usize = 4;
 /// Reads below one mesh directory.
 pub(super) struct Reader<'d> {
     directory: &'d Path,
-    library: &'d Library<'d>,
+    parser: &'d Parser<'d>,
     pub(super) findings: Vec<Finding>,
 }
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(directory: &'d Path, library: &'d Library<'d>) -> Self {
-        Self { directory, library, findings: Vec::new() }
+    pub(super) fn new(directory: &'d Path, parser: &'d Parser<'d>) -> Self {
+        Self { directory, parser, findings: Vec::new() }
     }
 
     /// One that reads the same and has nothing to say yet.
     pub(super) fn another(&self) -> Self {
-        Self::new(self.directory, self.library)
+        Self::new(self.directory, self.parser)
     }
 
     /// Reads a YAML document; `missing` says how bad it is if there is none.
     pub(super) fn document(&mut self, file: &Path, scope: &Scope, missing: Severity) -> (Option<Arc<Node>>, Notes) {
         let mut notes = Notes::new(scope.clone(), file);
-        let node = document(&self.directory.join(file), missing, self.library, &mut notes);
+        let node = document(&self.directory.join(file), missing, self.parser, &mut notes);
         (node, notes)
     }
 
@@ -144,10 +144,10 @@ fn is_policy(name: &str) -> bool {
 }
 
 /// Reads one YAML document.
-pub(crate) fn document(path: &Path, missing: Severity, library: &Library<'_>, notes: &mut Notes) -> Option<Arc<Node>> {
+pub(crate) fn document(path: &Path, missing: Severity, parser: &Parser<'_>, notes: &mut Notes) -> Option<Arc<Node>> {
     match read(path) {
         Ok(text) => {
-            let parsed = library.parse(text);
+            let parsed = parser.parse(text);
             let empty = parsed.node.is_none() && parsed.problems.is_empty();
             for problem in &parsed.problems {
                 notes.error(problem.mark, problem.code, problem.message.as_str()).hint("correct the YAML");
