@@ -7,11 +7,7 @@ use std::sync::Arc;
 use meshgate_model::{Finding, Scope, Severity};
 
 use crate::assemble::{Examined, relationships};
-<<<<<<< HEAD
-use crate::documents::{Documents, Library};
-=======
 use crate::documents::{Documents, Parser};
->>>>>>> wb
 use crate::load::files::document;
 use crate::notes::Notes;
 use crate::odcs::{self, ODCS};
@@ -26,15 +22,6 @@ const DEPTH_MAX: usize = 16;
 /// the contract exist, does the location lie under the domain's storage) is not checked; findings name files as given.
 pub fn check_file(path: &Path) -> Vec<Finding> {
     let none = Documents::default();
-<<<<<<< HEAD
-    let library = Library::new(&none);
-    if !path.is_dir() {
-        return one(path, true, &library);
-    }
-    let mut files = Vec::new();
-    below(path, 0, &mut files);
-    let findings: Vec<Finding> = files.iter().flat_map(|file| one(file, false, &library)).collect();
-=======
     let parser = Parser::new(&none);
     if !path.is_dir() {
         return one(path, true, &parser);
@@ -42,7 +29,6 @@ pub fn check_file(path: &Path) -> Vec<Finding> {
     let mut files = Vec::new();
     below(path, 0, &mut files);
     let findings: Vec<Finding> = files.iter().flat_map(|file| one(file, false, &parser)).collect();
->>>>>>> wb
     if files.is_empty() {
         let mut notes = Notes::new(Scope::Mesh, path);
         notes
@@ -54,15 +40,9 @@ pub fn check_file(path: &Path) -> Vec<Finding> {
 }
 
 /// `strict` if the file was named: then it must be a document.
-<<<<<<< HEAD
-fn one(file: &Path, strict: bool, library: &Library<'_>) -> Vec<Finding> {
-    let mut notes = Notes::new(Scope::Mesh, file);
-    let Some(node) = document(file, Severity::Error, library, &mut notes) else { return notes.into_findings() };
-=======
 fn one(file: &Path, strict: bool, parser: &Parser<'_>) -> Vec<Finding> {
     let mut notes = Notes::new(Scope::Mesh, file);
     let Some(node) = document(file, Severity::Error, parser, &mut notes) else { return notes.into_findings() };
->>>>>>> wb
     let kind = node.text("kind").unwrap_or_default().to_owned();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     if kind == ODCS.kind || name.contains(".odcs.") {

@@ -17,11 +17,7 @@ type Known = HashMap<Arc<str>, Arc<Parsed>>;
 
 /// Parses the documents of one load, on whichever thread.
 #[derive(Debug)]
-<<<<<<< HEAD
-pub(crate) struct Library<'k> {
-=======
 pub(crate) struct Parser<'k> {
->>>>>>> wb
     before: &'k Documents,
     read: Mutex<Read>,
 }
@@ -33,11 +29,7 @@ struct Read {
     values: usize,
 }
 
-<<<<<<< HEAD
-impl<'k> Library<'k> {
-=======
 impl<'k> Parser<'k> {
->>>>>>> wb
     pub(crate) fn new(before: &'k Documents) -> Self {
         Self { before, read: Mutex::default() }
     }
@@ -67,24 +59,14 @@ impl<'k> Parser<'k> {
 mod tests {
     use std::sync::Arc;
 
-<<<<<<< HEAD
-    use super::{Documents, Library};
-=======
     use super::{Documents, Parser};
->>>>>>> wb
 
     #[test]
     fn a_text_that_stays_is_not_parsed_again_and_one_that_went_is_forgotten() {
         let load = |before: &Documents, texts: &[&str]| {
-<<<<<<< HEAD
-            let library = Library::new(before);
-            let parsed: Vec<_> = texts.iter().map(|text| library.parse((*text).to_owned())).collect();
-            (library.documents(), parsed)
-=======
             let parser = Parser::new(before);
             let parsed: Vec<_> = texts.iter().map(|text| parser.parse((*text).to_owned())).collect();
             (parser.documents(), parsed)
->>>>>>> wb
         };
         let (first, one) = load(&Documents::default(), &["a: 1", "b: ["]);
         let (second, two) = load(&first, &["a: 1", "b: []"]);
@@ -97,16 +79,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let none = Documents::default();
-<<<<<<< HEAD
-        let library = Library::new(&none);
-        let text = |number: usize| format!("[{number}{}]", ", 1".repeat(150_000));
-        (0..8).for_each(|number| drop(library.parse(text(number))));
-        assert_eq!(library.documents().0.len(), super::VALUES_MAX / 150_002);
-=======
         let parser = Parser::new(&none);
         let text = |number: usize| format!("[{number}{}]", ", 1".repeat(150_000));
         (0..8).for_each(|number| drop(parser.parse(text(number))));
         assert_eq!(parser.documents().0.len(), super::VALUES_MAX / 150_002);
->>>>>>> wb
     }
 }
