@@ -59,7 +59,7 @@ impl Reach {
             }
             return Ok(None);
         }
-        let Some(Found { address, version, table }) = mesh.find(&name.catalog, &name.schema, &name.table) else {
+        let Some(Found { address, table, .. }) = mesh.find(&name.catalog, &name.schema, &name.table) else {
             return Ok(None);
         };
         // SECURITY: a table that policy does not show is answered as one that was never there.
@@ -68,7 +68,7 @@ impl Reach {
         let entitlements = MeshEntitlements { mesh, tables: &self.tables };
         let request = GovernRequest {
             contract: table,
-            product_version: &version.version,
+            product_version: &table.version,
             decision: &decision,
             snapshot,
             scope: self.scope,

@@ -32,11 +32,8 @@ pub(crate) struct Mesh {
     pub(crate) release: Release,
     pub(crate) policies: Policies,
     stores: BTreeMap<Name, (Vec<StorageGrant>, Arc<DomainStores>)>,
-<<<<<<< HEAD
     /// For each product that is out of service now, the mesh in which it was last served: it says who may know of it.
     last_served: BTreeMap<ProductAddress, Arc<Mesh>>,
-=======
->>>>>>> wb
     /// For the next load, which parses only what has changed since.
     documents: Documents,
 }
@@ -51,11 +48,7 @@ pub(crate) struct Found<'a> {
 impl MeshSource {
     /// Reads, compiles and checks everything. Whatever is wrong in a domain or product takes that out of service;
     /// whatever is wrong in the global part is an error.
-<<<<<<< HEAD
     pub(crate) fn load(&self, epoch: Epoch, before: Option<&Arc<Mesh>>) -> Result<Mesh, Error> {
-=======
-    pub(crate) fn load(&self, epoch: Epoch, before: Option<&Mesh>) -> Result<Mesh, Error> {
->>>>>>> wb
         let documents = before.map(|mesh| mesh.documents.clone()).unwrap_or_default();
         let (release, documents) =
             meshgate_product::reload(&self.directory, self.environment.as_deref(), epoch, &documents)
@@ -78,13 +71,9 @@ impl MeshSource {
             }
         }
         let release = release.with_findings(findings).map_err(Error::below)?;
-<<<<<<< HEAD
         let mut mesh = Mesh { release, policies, stores, last_served: BTreeMap::new(), documents };
         mesh.last_served = before.map(|before| before.remembered(&mesh)).unwrap_or_default();
         Ok(mesh)
-=======
-        Ok(Mesh { release, policies, stores, documents })
->>>>>>> wb
     }
 
     fn stores_of(&self, domain: &Domain, before: Option<&Mesh>) -> Result<Arc<DomainStores>, String> {

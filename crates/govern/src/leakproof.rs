@@ -146,8 +146,7 @@ mod tests {
 
     #[test]
     fn the_same_list_holds_for_physical_filters() {
-        let schema =
-            Schema::new(vec![Field::new("s", DataType::Utf8, true), Field::new("m", DataType::Utf8, true)]);
+        let schema = Schema::new(vec![Field::new("s", DataType::Utf8, true), Field::new("m", DataType::Utf8, true)]);
         let known = DFSchema::try_from(schema.clone()).expect("two columns");
         let context = datafusion::execution::context::ExecutionProps::new();
         for (filter, passes) in [
