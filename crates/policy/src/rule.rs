@@ -27,19 +27,22 @@ pub(crate) struct Rule {
     pub(crate) mentions: Mentions,
 }
 
-/// `@rows`
+/// `@rows`. What `lost` says is missing in the mesh's documents, for as long as which `expr` is NULL: an error of the
+/// tables that the policy comes to bear on, not of the policy.
 #[derive(Debug, Clone)]
 pub(crate) struct RowsNote {
     pub(crate) expr: Expr,
     pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) lost: Vec<Finding>,
     pub(crate) place: Place,
 }
 
-/// `@mask`
+/// `@mask`, likewise.
 #[derive(Debug, Clone)]
 pub(crate) struct MaskNote {
     pub(crate) mask: Mask,
     pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) lost: Vec<Finding>,
     pub(crate) place: Place,
 }
 

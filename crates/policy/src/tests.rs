@@ -3,6 +3,7 @@
 mod bad_policies;
 mod composition;
 mod decisions;
+mod documents;
 mod fixture;
 mod sql_texts;
 mod tools;

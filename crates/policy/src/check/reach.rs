@@ -20,6 +20,8 @@ use crate::schema::Kind;
 pub(super) struct Reach<'a> {
     pub(super) rule: &'a Arc<Rule>,
     pub(super) tables: Vec<TableReach<'a>>,
+    /// Whether the rule is about everything in its scope, whatever documents say.
+    pub(super) everywhere: bool,
 }
 
 /// A table that a rule can be about.
@@ -67,7 +69,8 @@ impl Known {
                 tables.push(TableReach { table, rows, masked });
             }
         }
-        Reach { rule, tables }
+        let everywhere = matches!(residue, Some(Residue(None)));
+        Reach { rule, tables, everywhere }
     }
 
     fn entities(&mut self, product: &Product, version: &Version, table: &Table) -> Option<&Entities> {

@@ -1,13 +1,13 @@
 //! SQL of row filters: what is read and printed again, and what is refused.
 
 use super::fixture::{World, sound};
-use crate::sql::{self, Surroundings};
+use crate::sql::{self, Parsed, Surroundings};
 use crate::{Expr, Literal};
 
 fn parse(world: &World, text: &str, masked_value: bool) -> Result<Expr, String> {
     let surroundings =
         Surroundings { attributes: &world.release.mesh().attributes, release: &world.release, masked_value };
-    sql::parse(text, surroundings).map(|parsed| parsed.expr).map_err(|error| {
+    sql::parse(text, surroundings).and_then(Parsed::whole).map_err(|error| {
         let place = error.position.map_or_else(String::new, |(line, column)| format!("{line}:{column}: "));
         let hint = error.hint.map_or_else(String::new, |hint| format!(" ? {hint}"));
         format!("{place}{}{hint}", error.message)
