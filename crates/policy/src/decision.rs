@@ -94,7 +94,7 @@ pub enum Mask {
 /// A policy that took part in a decision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyRef {
-    /// `@id`, or `<file>#<n>` without one; unique in the mesh.
+    /// `@id`, or `<file>#<n>` without one; unique among the policies that have a say about one product.
     pub id: String,
 }
 

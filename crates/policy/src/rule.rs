@@ -4,7 +4,7 @@ mod annotations;
 mod cedar;
 mod context;
 
-use cedar_policy::{ActionConstraint, Effect, Policy, Validator};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, Validator};
 use meshgate_model::{AttributeTypes, Finding, Place, Scope, Severity};
 use meshgate_product::Release;
 
@@ -123,12 +123,14 @@ pub(crate) fn read(
         _ => None,
     }));
     exprs.for_each(|expr| mentions.add(expr));
+    let id = policy.id().to_string();
     let rule = Rule {
-        id: PolicyRef { id: policy.id().to_string() },
         scope: setting.scope.clone(),
         place: setting.document.place(statement.offset),
         effect: policy.effect(),
-        policy,
+        // Cedar's ids are of the whole mesh, those of policies are of their scope.
+        policy: policy.new_id(PolicyId::new(format!("{}/{id}", setting.scope))),
+        id: PolicyRef { id },
         covers,
         rows: notes.rows,
         mask: notes.mask,

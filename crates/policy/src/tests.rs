@@ -5,5 +5,6 @@ mod composition;
 mod decisions;
 mod documents;
 mod fixture;
+mod scopes;
 mod sql_texts;
 mod tools;
