@@ -18,6 +18,7 @@
 //! let table = meshgate_govern::GovernedTable { schema: todo!(), body: todo!(), lineage: None };
 //! ```
 
+mod binder;
 mod breach;
 mod check;
 mod compact;
@@ -33,6 +34,9 @@ mod shape;
 mod statistics;
 mod table;
 mod translate;
+
+#[cfg(test)]
+mod fixture;
 
 pub use breach::{Breach, breaches};
 pub use check::check;

@@ -4,8 +4,8 @@ use meshgate_model::{Name, ProductAddress, TableAddress};
 use meshgate_product::{Product, Release, Table};
 use sqlparser::ast::{self, SelectItem, SetExpr, Spanned, TableFactor};
 
-use super::{Reader, SqlError};
-use crate::{Entitlement, path, suggest};
+use super::{Reader, SqlError, start};
+use crate::{Entitlement, path, shape, suggest};
 
 /// The table of a sub-select.
 #[derive(Clone)]
@@ -74,7 +74,23 @@ impl<'a> Reader<'a> {
         }
         let crate::Expr::Column(path) = self.expr(column)? else { return Err(SqlError::new(FORM)) };
         let [column] = path.as_slice() else { return Err(SqlError::new(FORM)) };
-        Ok((column.clone(), selection.map(|filter| self.expr(filter)).transpose()?))
+        Ok((column.clone(), selection.map(|filter| self.selection(filter)).transpose()?))
+    }
+
+    /// A WHERE, which is as true or false as a row filter is.
+    fn selection(&mut self, read: &ast::Expr) -> Result<crate::Expr, SqlError> {
+        let filter = self.expr(read)?;
+        let error = |why| {
+            SqlError::new(format!("the WHERE of a sub-select is true or false of a row, but {why}")).at(start(read))
+        };
+        if let Some(why) = shape::not_boolean(&filter, &|_| false) {
+            return Err(error(why));
+        }
+        let columns = self.table.as_ref().and_then(|source| source.table).map(|table| table.columns.as_slice());
+        let other_type = |column: &[String]| columns.is_some_and(|columns| shape::is_other_type(columns, column));
+        let lost = shape::not_boolean(&filter, &other_type).map(error);
+        self.lost.extend(lost);
+        Ok(filter)
     }
 }
 
