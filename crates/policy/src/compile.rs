@@ -9,7 +9,7 @@ use meshgate_product::{PolicySource, Release};
 
 use crate::cache::Cache;
 use crate::rule::{self, Rule};
-use crate::slice::{Rules, Slice};
+use crate::slice::{Own, Rules, Slice};
 use crate::source::Document;
 use crate::{Policies, check, schema};
 
@@ -119,9 +119,11 @@ fn slices(release: &Release, rules: &[Arc<Rule>], policies: &mut Policies) {
     for rule in rules {
         by_scope.entry(&rule.scope).or_default().push(rule);
     }
+    let own: HashMap<&Scope, Arc<Own>> =
+        by_scope.into_iter().map(|(scope, rules)| (scope, Arc::new(Own::new(rules)))).collect();
     let slice = |scopes: &[Scope]| {
-        let rules = scopes.iter().flat_map(|scope| by_scope.get(scope).into_iter().flatten().copied());
-        Slice::new(rules, scopes.iter().any(|scope| policies.broken.contains(scope)))
+        let broken = scopes.iter().any(|scope| policies.broken.contains(scope));
+        Slice::new(scopes.iter().filter_map(|scope| own.get(scope)), broken)
     };
     let mut domains = std::collections::BTreeMap::new();
     let mut products = std::collections::BTreeMap::new();
