@@ -45,7 +45,7 @@ impl Policies {
                 } else {
                     tracing::debug!(%table, principal = principal.name(), %refusal, "denied");
                 }
-                self.absent(principal, table, &refusal)
+                self.absent(table, &refusal)
             }
         };
         let decision = Arc::new(decision);
@@ -95,7 +95,6 @@ impl Policies {
         Ok(Decision {
             table: address.clone(),
             epoch: self.epoch,
-            fingerprint: principal.fingerprint(),
             access: Access::Visible { rows, columns },
             determining: permits.iter().chain(&forbids).map(|rule| rule.id.clone()).collect::<Vec<_>>().sorted(),
         })
@@ -115,14 +114,8 @@ impl Policies {
         if slice.broken { Err(Refusal::Broken(address.product.clone())) } else { Ok(slice) }
     }
 
-    fn absent(&self, principal: &Principal, table: &TableAddress, refusal: &Refusal) -> Decision {
-        Decision {
-            table: table.clone(),
-            epoch: self.epoch,
-            fingerprint: principal.fingerprint(),
-            access: Access::Absent,
-            determining: refusal.policies(),
-        }
+    fn absent(&self, table: &TableAddress, refusal: &Refusal) -> Decision {
+        Decision { table: table.clone(), epoch: self.epoch, access: Access::Absent, determining: refusal.policies() }
     }
 }
 
