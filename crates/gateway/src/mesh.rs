@@ -41,7 +41,6 @@ pub(crate) struct Mesh {
 /// A table of a version, found by its SQL name.
 pub(crate) struct Found<'a> {
     pub(crate) address: TableAddress,
-    pub(crate) version: &'a Version,
     pub(crate) table: &'a Table,
 }
 
@@ -112,7 +111,7 @@ impl Mesh {
         let domain = self.release.domains().get(catalog)?;
         let (product, version) = find_version(domain, schema)?;
         let table = version.tables.iter().find(|known| known.name == table)?;
-        Some(Found { address: product.address.table(version.major, &table.name), version, table })
+        Some(Found { address: product.address.table(version.major, &table.name), table })
     }
 
     /// What a mesh that follows remembers of this one: where its products that are out of service were last served.

@@ -1,97 +1,136 @@
 //! Row filters and masks typed against contracts when a release is loaded, so that a mistake is found by `check` and not
 //! by a query.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
-use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::error::Result;
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::{Column as DfColumn, DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr as Df;
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use meshgate_model::{Finding, Instant, Severity};
-use meshgate_policy::{Entitlement, Mask, Policies, Use, Used};
-use meshgate_product::{Column, Release, Table};
+use meshgate_model::{Finding, Instant, Severity, TableAddress};
+use meshgate_policy::{Expr, Mask, Policies, Use, Used};
+use meshgate_product::{Column, Location, Release, Table};
 
 use crate::Error;
-use crate::governor::Binder;
-use crate::masks::MaskKeys;
+use crate::binder::{Binder, fault, stored_schema};
+use crate::entitlement::{Entitled, collect};
+use crate::masks::mask_applies;
 use crate::promise::{promised_field, promised_type};
 use crate::translate::{PolicyField, PolicyFunctions};
 
 /// Everything that is wrong with the types of a release's row filters and masks.
 pub fn check(release: &Release, policies: &Policies) -> Vec<Finding> {
-    let functions = PolicyFunctions::new();
-    policies.uses().iter().filter_map(|used| problem(release, used, &functions)).collect()
+    let mut checker =
+        Checker { release, functions: PolicyFunctions::new(), schemas: HashMap::new(), masks: HashMap::new() };
+    policies.uses().iter().filter_map(|used| checker.problem(used)).collect()
 }
 
-fn problem(release: &Release, used: &Use, functions: &PolicyFunctions) -> Option<Finding> {
-    let (_, _, table) = release.table(&used.table)?;
-    let reason = match typed(release, table, &used.what, functions) {
-        Ok(()) => return None,
-        Err(Error::Policy { reason, .. }) => reason,
-        Err(Error::Expression { source, .. }) => source.strip_backtrace(),
-        Err(other) => other.to_string(),
-    };
-    let message = format!("policy `{}` cannot be applied to `{}`: {reason}", used.policy, used.table.policy_id());
-    Some(Finding::new(Severity::Error, used.scope.clone(), used.place.clone(), "policy-type", message))
+struct Checker<'a> {
+    release: &'a Release,
+    functions: PolicyFunctions,
+    schemas: HashMap<&'a TableAddress, Arc<DFSchema>>,
+    masks: HashMap<&'a TableAddress, Vec<MaskTyped>>,
 }
 
-fn typed(release: &Release, table: &Table, used: &Used, functions: &PolicyFunctions) -> Result<(), Error> {
-    // The contract's columns under their stored names, with the types that the contract promises.
-    let stored = Schema::new(table.columns.iter().map(|column| promised_field(&physical(column))).collect::<Vec<_>>());
-    let entitled = entitlements(release, used);
-    let binder = Binder {
-        contract: table,
-        stored: &stored,
-        broken: &[],
-        keys: MaskKeys { query_salt: [0; 32], mesh_key: [0; 32] },
-        now: Instant::default(),
-        entitled: &entitled,
-        functions,
-        field: PolicyField::new(),
-        typing: true,
-    };
-    match used {
-        Used::Rows(expr) => binder.filter(expr).map(drop),
-        Used::Mask { column, mask } => {
-            let Some(promised) = find(&table.columns, column) else { return Ok(()) };
-            let data_type = promised_type(&physical(promised));
-            if column.len() > 1 && matches!(&**mask, Mask::Sql(_)) {
-                let reason = "a `sql:` mask cannot be put on a field inside a column".to_owned();
-                return Err(Error::Policy { table: table.address.clone(), reason });
-            }
-            let value = Df::Column(datafusion::common::Column::new_unqualified(&promised.physical_name));
-            binder.masked(mask, value, &data_type).map(drop)
+/// What a `sql:` mask is on the columns of one type in one table; a wide table has a thousand of those.
+struct MaskTyped {
+    mask: Arc<Mask>,
+    on: DataType,
+    problem: Option<String>,
+}
+
+impl<'a> Checker<'a> {
+    fn problem(&mut self, used: &Use) -> Option<Finding> {
+        let (_, _, table) = self.release.table(&used.table)?;
+        let reason = match &used.what {
+            Used::Rows(expr) => self.filter(table, expr).err().map(reason)?,
+            Used::Mask { column, mask } => self.mask(table, column, mask)?,
+        };
+        let message = format!("policy `{}` cannot be applied to {}: {reason}", used.policy, used.table);
+        Some(Finding::new(Severity::Error, used.scope.clone(), used.place.clone(), "policy-type", message))
+    }
+
+    fn filter(&mut self, table: &'a Table, expr: &Expr) -> Result<(), Error> {
+        let entitled = self.entitled(table, expr)?;
+        self.binder(table, &entitled)?.filter(expr).map(drop)
+    }
+
+    fn mask(&mut self, table: &'a Table, column: &[String], mask: &Arc<Mask>) -> Option<String> {
+        let promised = find(&table.columns, column)?;
+        let Mask::Sql(expr) = &**mask else { return mask_applies(mask, &promised_type(promised)).err() };
+        if column.len() > 1 {
+            return Some("a `sql:` mask cannot be put on a field inside a column".to_owned());
         }
+        let data_type = promised_type(&physical(promised));
+        let typed = self.masks.entry(&table.address).or_default();
+        if let Some(known) = typed.iter().find(|known| Arc::ptr_eq(&known.mask, mask) && known.on == data_type) {
+            return known.problem.clone();
+        }
+        let value = Df::Column(DfColumn::new_unqualified(&promised.physical_name));
+        let problem = self.sql_mask(table, expr, value, &data_type).err().map(reason);
+        let typed = MaskTyped { mask: Arc::clone(mask), on: data_type, problem: problem.clone() };
+        self.masks.entry(&table.address).or_default().push(typed);
+        problem
+    }
+
+    fn sql_mask(&mut self, table: &'a Table, expr: &Expr, value: Df, data_type: &DataType) -> Result<(), Error> {
+        let entitled = self.entitled(table, expr)?;
+        self.binder(table, &entitled)?.sql_mask(expr, value, data_type).map(drop)
+    }
+
+    /// The contract's columns under their stored names, with the types that the contract promises.
+    fn binder<'b>(&'b mut self, table: &'a Table, entitled: &'b Entitled) -> Result<Binder<'b>, Error> {
+        let stored = match self.schemas.get(&table.address) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let fields = table.columns.iter().map(|column| promised_field(&physical(column)));
+                let made = stored_schema(table, &Schema::new(fields.collect::<Vec<_>>()))?;
+                self.schemas.insert(&table.address, Arc::clone(&made));
+                made
+            }
+        };
+        Ok(Binder {
+            contract: table,
+            stored,
+            broken: &[],
+            now: Instant::default(),
+            entitled,
+            functions: &self.functions,
+            field: PolicyField::new(),
+            typing: true,
+        })
+    }
+
+    /// Sub-selects, each typed against its own table. One NULL of its column's promised type stands for the values.
+    fn entitled(&mut self, table: &Table, expr: &Expr) -> Result<Entitled, Error> {
+        let mut wanted = Vec::new();
+        collect(expr, &mut wanted);
+        let mut entitled = Entitled::new();
+        for entitlement in wanted {
+            let refused = |reason: String| fault(table, format!("the entitlement {} {reason}", entitlement.table));
+            let (_, _, source) =
+                self.release.table(&entitlement.table).ok_or_else(|| refused("is not there".to_owned()))?;
+            if let Location::Foreign { kind } = &source.location {
+                return Err(refused(format!("is stored as `{kind}`, which the gateway does not read")));
+            }
+            let column = source.columns.iter().find(|column| column.name == entitlement.column);
+            let column = column.ok_or_else(|| refused(format!("has no column `{}`", entitlement.column)))?;
+            if let Some(filter) = &entitlement.filter {
+                self.filter(source, filter).map_err(|error| refused(format!("cannot be read: {}", reason(error))))?;
+            }
+            let value = ScalarValue::try_from(&promised_type(column)).unwrap_or(ScalarValue::Null);
+            entitled.push((entitlement.clone(), Arc::new(vec![value])));
+        }
+        Ok(entitled)
     }
 }
 
-/// Stands for the values of each sub-select: one NULL of its column's promised type.
-fn entitlements(release: &Release, used: &Used) -> crate::entitlement::Entitled {
-    let expr = match used {
-        Used::Rows(expr) => Some(&**expr),
-        Used::Mask { mask, .. } => match &**mask {
-            Mask::Sql(expr) => Some(expr),
-            _ => None,
-        },
-    };
-    let mut wanted: Vec<&Entitlement> = Vec::new();
-    if let Some(expr) = expr {
-        crate::entitlement::collect(expr, &mut wanted);
+fn reason(error: Error) -> String {
+    match error {
+        Error::Policy { reason, .. } => reason,
+        Error::Expression { source, .. } => source.strip_backtrace(),
+        other => other.to_string(),
     }
-    let value = |entitlement: &Entitlement| {
-        let (_, _, table) = release.table(&entitlement.table)?;
-        let column = table.columns.iter().find(|column| column.name == entitlement.column)?;
-        ScalarValue::try_from(&promised_type(column)).ok()
-    };
-    wanted
-        .into_iter()
-        .map(|entitlement| {
-            let value = value(entitlement).unwrap_or(ScalarValue::Null);
-            (entitlement.clone(), Arc::new(vec![value]))
-        })
-        .collect()
 }
 
 /// A column as it is stored: under physical names, all the way down.
@@ -113,9 +152,5 @@ fn find<'a>(columns: &'a [Column], path: &[String]) -> Option<&'a Column> {
     find(fields, rest)
 }
 
-/// Coerces operands to common types, as the planner would.
-pub(crate) fn coerce(expr: Df, stored: &Schema) -> Result<Df> {
-    let schema = Arc::new(DFSchema::try_from(stored.clone())?);
-    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(schema.clone()).build());
-    simplifier.coerce(expr, &schema)
-}
+#[cfg(test)]
+mod tests;

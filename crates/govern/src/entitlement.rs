@@ -12,11 +12,12 @@ use datafusion::physical_plan::filter::FilterExec;
 use futures::StreamExt;
 use meshgate_model::{Instant, TableAddress};
 use meshgate_policy::{Entitlement, Expr};
-use meshgate_product::Table;
+use meshgate_product::{OnBreach, Table};
 use meshgate_table::Snapshot;
 
-use crate::Error;
-use crate::translate::{PolicyField, PolicyFunctions, Translation, stored_path};
+use crate::binder::{Binder, fault, stored_schema};
+use crate::translate::{PolicyField, PolicyFunctions};
+use crate::{Error, breaches};
 
 /// The most values a sub-select may give.
 pub(crate) const VALUES_MAX: usize = 100_000;
@@ -40,56 +41,68 @@ pub trait Entitlements: Send + Sync {
 /// Values by sub-select.
 pub(crate) type Entitled = Vec<(Entitlement, Arc<Vec<ScalarValue>>)>;
 
-/// All sub-selects of an expression, inner ones too, read.
-pub(crate) async fn read_all(
-    expr: &Expr,
-    source: &dyn Entitlements,
-    session: &dyn Session,
-    now: Instant,
-    functions: &PolicyFunctions,
-) -> Result<Entitled, Error> {
-    let mut wanted = Vec::new();
-    collect(expr, &mut wanted);
-    let mut read = Entitled::new();
-    for entitlement in wanted {
-        if !read.iter().any(|(known, _)| known == entitlement) {
-            let values = read_one(entitlement, source, session, now, functions).await?;
-            read.push((entitlement.clone(), Arc::new(values)));
-        }
-    }
-    Ok(read)
+/// Reads sub-selects with the gateway's own rights.
+pub(crate) struct Reader<'a> {
+    pub(crate) source: &'a dyn Entitlements,
+    pub(crate) session: &'a dyn Session,
+    pub(crate) now: Instant,
+    pub(crate) functions: &'a PolicyFunctions,
 }
 
-async fn read_one(
-    entitlement: &Entitlement,
-    source: &dyn Entitlements,
-    session: &dyn Session,
-    now: Instant,
-    functions: &PolicyFunctions,
-) -> Result<Vec<ScalarValue>, Error> {
-    let table = source.table(&entitlement.table).await?;
-    let inner = match &entitlement.filter {
-        Some(filter) => Box::pin(read_all(filter, source, session, now, functions)).await?,
-        None => Vec::new(),
-    };
-    let fault = |reason: String| Error::Policy { table: entitlement.table.clone(), reason };
-    let field = PolicyField::new();
-    let column = |path: &[String]| column(&table.contract, path, &field);
-    let translation = Translation {
-        column: &column,
-        value: None,
-        now,
-        entitled: &|wanted| inner.iter().find(|(known, _)| known == wanted).map(|(_, values)| values.clone()),
-        functions,
-        typing: false,
-    };
-    let wanted = Expr::Column(vec![entitlement.column.clone()]);
-    let value = translation.expr(&wanted).map_err(fault)?;
-    let filter = entitlement.filter.as_ref().map(|filter| translation.expr(filter)).transpose().map_err(fault)?;
-    run(&table.snapshot, value, filter, session)
-        .await
-        .map_err(|source| Error::Expression { table: entitlement.table.clone(), source })?
-        .ok_or_else(|| fault(format!("a sub-select gives more than {VALUES_MAX} values")))
+impl Reader<'_> {
+    /// All sub-selects of the policies of one table, inner ones too, each read once.
+    pub(crate) async fn read_for(&self, contract: &Table, exprs: &[&Expr]) -> Result<Entitled, Error> {
+        let mut read = Entitled::new();
+        for expr in exprs {
+            // SECURITY: the principal may not know that the entitlement table exists; what is told names their table.
+            self.read(expr, &mut read)
+                .await
+                .map_err(|source| Error::Entitlement { table: contract.address.clone(), source: Box::new(source) })?;
+        }
+        Ok(read)
+    }
+
+    async fn read(&self, expr: &Expr, into: &mut Entitled) -> Result<(), Error> {
+        let mut wanted = Vec::new();
+        collect(expr, &mut wanted);
+        for entitlement in wanted {
+            if into.iter().any(|(known, _)| known == entitlement) {
+                continue;
+            }
+            if let Some(filter) = &entitlement.filter {
+                Box::pin(self.read(filter, into)).await?;
+            }
+            let values = self.one(entitlement, into).await?;
+            into.push((entitlement.clone(), Arc::new(values)));
+        }
+        Ok(())
+    }
+
+    /// The values of one sub-select, those inside it being read.
+    async fn one(&self, entitlement: &Entitlement, entitled: &Entitled) -> Result<Vec<ScalarValue>, Error> {
+        let EntitlementTable { contract, snapshot } = self.source.table(&entitlement.table).await?;
+        let contract = contract.as_ref();
+        let broken = breaches(contract, snapshot.schema());
+        if !broken.is_empty() && contract.on_breach == OnBreach::Block {
+            return Err(Error::Breached { table: contract.address.clone(), breaches: broken });
+        }
+        let binder = Binder {
+            contract,
+            stored: stored_schema(contract, snapshot.schema())?,
+            broken: &broken,
+            now: self.now,
+            entitled,
+            functions: self.functions,
+            field: PolicyField::new(),
+            typing: false,
+        };
+        let value = binder.translate(&Expr::Column(vec![entitlement.column.clone()]), None)?;
+        let filter = entitlement.filter.as_ref().map(|filter| binder.filter(filter)).transpose()?;
+        run(&snapshot, value, filter, self.session)
+            .await
+            .map_err(|source| Error::Expression { table: contract.address.clone(), source })?
+            .ok_or_else(|| fault(contract, format!("a sub-select gives more than {VALUES_MAX} values")))
+    }
 }
 
 /// The distinct values; `None` if there are too many.
@@ -129,19 +142,6 @@ async fn run(
     Ok(Some(distinct.into_iter().collect()))
 }
 
-/// A contract's column, or a field inside one, over the stored columns.
-pub(crate) fn column(contract: &Table, path: &[String], field: &PolicyField) -> Option<datafusion::logical_expr::Expr> {
-    let (first, rest) = path.split_first()?;
-    let mut column = contract.columns.iter().find(|column| &column.name == first)?;
-    let stored = column.physical_name.as_str();
-    let mut fields = Vec::with_capacity(rest.len());
-    for name in rest {
-        column = column.fields.iter().find(|field| &field.name == name)?;
-        fields.push(column.physical_name.as_str());
-    }
-    Some(stored_path(stored, &fields, field))
-}
-
 pub(crate) fn collect<'a>(expr: &'a Expr, into: &mut Vec<&'a Entitlement>) {
     if let Expr::InEntitlement { entitlement, .. } = expr {
         into.push(entitlement);
@@ -173,3 +173,6 @@ fn children(expr: &Expr) -> Vec<&Expr> {
         Expr::Function { arguments, .. } => arguments.iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

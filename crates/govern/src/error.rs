@@ -29,6 +29,15 @@ pub enum Error {
         /// What cannot be done.
         reason: String,
     },
+    /// An entitlement that the table's policy needs cannot be read.
+    #[error("an entitlement of {table} cannot be read")]
+    Entitlement {
+        /// The table whose policy needs it; which one it needs is in the source, for the operator.
+        table: TableAddress,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// The table itself cannot be read.
     #[error(transparent)]
     Table(#[from] meshgate_table::Error),
@@ -47,7 +56,9 @@ impl Failure for Error {
     fn fault(&self) -> Fault {
         match self {
             Self::Absent { .. } => Fault::NotFound,
-            Self::Breached { .. } | Self::Policy { .. } | Self::Expression { .. } => Fault::Unavailable,
+            Self::Breached { .. } | Self::Policy { .. } | Self::Expression { .. } | Self::Entitlement { .. } => {
+                Fault::Unavailable
+            }
             Self::Table(error) => error.fault(),
         }
     }
@@ -60,7 +71,7 @@ impl Failure for Error {
                 PublicText::new(format!("`{}` is out of service: its data breaches its contract", table.policy_id()))
                     .hint("its owners see what is wrong in the gateway's log and with `meshgate check`")
             }
-            Self::Policy { table, .. } | Self::Expression { table, .. } => {
+            Self::Policy { table, .. } | Self::Expression { table, .. } | Self::Entitlement { table, .. } => {
                 PublicText::new(format!("`{}` is out of service: its policy cannot be applied", table.policy_id()))
                     .hint("its owners see what is wrong in the gateway's log and with `meshgate check`")
             }

@@ -18,6 +18,7 @@
 //! let table = meshgate_govern::GovernedTable { schema: todo!(), body: todo!(), lineage: None };
 //! ```
 
+mod binder;
 mod breach;
 mod check;
 mod compact;
@@ -36,6 +37,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod translate;
+
+#[cfg(test)]
+mod fixture;
 
 pub use breach::{Breach, breaches};
 pub use check::check;

@@ -25,3 +25,8 @@ pub(crate) fn column(name: &str, logical_type: Option<LogicalType>, fields: Vec<
         place: Place::file("c.odcs.yaml"),
     }
 }
+
+/// What a contract promises, as if it were stored so.
+pub(crate) fn promised_schema(table: &meshgate_product::Table) -> arrow::datatypes::Schema {
+    arrow::datatypes::Schema::new(table.columns.iter().map(crate::promise::promised_field).collect::<Vec<_>>())
+}

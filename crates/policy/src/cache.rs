@@ -1,25 +1,31 @@
 //! Decisions that were made already.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use meshgate_identity::Principal;
-use meshgate_model::{Fingerprint, TableAddress};
+use meshgate_identity::{Authentication, Principal, PrincipalKind};
+use meshgate_model::{AttributeValue, TableAddress};
 
 use crate::rule::Mentions;
 use crate::{Access, ColumnVerdict, Decision, RequestContext};
 
-/// The most that is kept, counted in column verdicts.
+/// The most that is kept, counted in column verdicts, groups and attributes.
 const WEIGHT_MAX: u64 = 2_000_000;
 
 /// Bounded; belongs to the policies of one release, so nothing in it can outlive them.
 #[derive(Debug)]
 pub(crate) struct Cache(moka::sync::Cache<Key, Arc<Decision>>);
 
-/// Everything a decision can depend on.
+/// Everything a decision can depend on. Principals who are alike in this share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    fingerprint: Fingerprint,
+    kind: PrincipalKind,
+    /// SECURITY: none only if no policy that has a say can know it.
+    user: Option<String>,
+    groups: BTreeSet<String>,
+    attributes: BTreeMap<String, AttributeValue>,
+    authentication: Authentication,
     table: TableAddress,
     purpose: Option<String>,
     client_ip: Option<IpAddr>,
@@ -34,7 +40,11 @@ impl Key {
         mentions: Mentions,
     ) -> Option<Self> {
         (!mentions.now).then(|| Self {
-            fingerprint: principal.fingerprint(),
+            kind: principal.kind(),
+            user: mentions.user.then(|| principal.name().to_owned()),
+            groups: principal.groups().clone(),
+            attributes: principal.attributes().clone(),
+            authentication: principal.authentication(),
             table: table.clone(),
             purpose: request.purpose.clone().filter(|_| mentions.purpose),
             client_ip: request.client_ip.filter(|_| mentions.client_ip),
@@ -54,9 +64,12 @@ impl Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        let weigher = |_: &Key, decision: &Arc<Decision>| match decision.access() {
-            Access::Absent => 1,
-            Access::Visible { columns, .. } => 1 + columns.iter().map(weight).sum::<u32>(),
+        let weigher = |key: &Key, decision: &Arc<Decision>| {
+            let who = u32::try_from(1 + key.groups.len() + key.attributes.len()).unwrap_or(u32::MAX);
+            who.saturating_add(match decision.access() {
+                Access::Absent => 0,
+                Access::Visible { columns, .. } => columns.iter().map(weight).sum::<u32>(),
+            })
         };
         Self(moka::sync::Cache::builder().max_capacity(WEIGHT_MAX).weigher(weigher).build())
     }

@@ -26,13 +26,12 @@ pub(crate) fn against_release(release: &Release, rules: &[Arc<Rule>], findings: 
 
 /// The tables inside a scope.
 fn tables_in<'a>(release: &'a Release, scope: &Scope) -> impl Iterator<Item = (&'a Product, &'a Version, &'a Table)> {
-    let inside = move |product: &&Product| match scope {
-        Scope::Mesh => true,
-        Scope::Domain(domain) => product.address.domain == *domain,
-        Scope::Product(address) => product.address == *address,
+    let domains = || release.domains();
+    let products: Vec<&Product> = match scope {
+        Scope::Mesh => domains().values().flat_map(|domain| domain.products.values()).collect(),
+        Scope::Domain(name) => domains().get(name).into_iter().flat_map(|domain| domain.products.values()).collect(),
+        Scope::Product(address) => release.product(address).into_iter().collect(),
     };
-    let products = release.domains().values().flat_map(|domain| domain.products.values());
-    let products: Vec<_> = products.filter(inside).collect();
     products.into_iter().flat_map(|product| {
         let versions = product.versions.iter();
         versions.flat_map(move |version| version.tables.iter().map(move |table| (product, version, table)))

@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Entity, PolicyId, Schema, Validator};
+use cedar_policy::{Entity, Schema, Validator};
 use meshgate_model::{Finding, Place, Scope, Severity};
 use meshgate_product::{PolicySource, Release};
 
 use crate::cache::Cache;
 use crate::rule::{self, Rule};
-use crate::slice::{Rules, Slice};
+use crate::slice::{Own, Rules, Slice};
 use crate::source::Document;
 use crate::{Policies, check, schema};
 
@@ -62,7 +62,7 @@ fn sources(release: &Release) -> Vec<(Scope, &[PolicySource])> {
 
 fn read_all(release: &Release, schema: &Schema, findings: &mut Vec<Finding>) -> Vec<Arc<Rule>> {
     let mut rules: Vec<Arc<Rule>> = Vec::new();
-    let mut places: HashMap<String, Place> = HashMap::new();
+    let mut ids = Ids::default();
     let attributes = &release.mesh().attributes;
     let validator = Validator::new(schema.clone());
     for (scope, files) in sources(release) {
@@ -75,22 +75,43 @@ fn read_all(release: &Release, schema: &Schema, findings: &mut Vec<Finding>) -> 
                 let (rule, found) = rule::read(setting, &statement, default_id);
                 findings.extend(found);
                 let Some(rule) = rule else { continue };
-                if let Some(first) = places.get(&rule.id.id) {
-                    let message = format!("the policy id `{}` is taken: {first} has it", rule.id);
-                    let code = "duplicate-policy-id";
-                    findings.push(Finding::new(Severity::Error, rule.scope, rule.place, code, message));
-                    continue;
+                match ids.take(&rule) {
+                    Ok(()) => rules.push(Arc::new(rule)),
+                    Err(finding) => findings.push(*finding),
                 }
-                places.insert(rule.id.id.clone(), rule.place.clone());
-                rules.push(Arc::new(rule));
             }
         }
     }
     rules
 }
 
+/// The ids that policies have, by scope. Nobody is stopped by an id of a scope that is never asked together with theirs.
+#[derive(Default)]
+struct Ids(HashMap<(Scope, String), Place>);
+
+impl Ids {
+    /// Notes a policy's id. INVARIANT: scopes come widest first, so whoever shares one is in the same or a wider scope.
+    fn take(&mut self, rule: &Rule) -> Result<(), Box<Finding>> {
+        let (domain, product) = match &rule.scope {
+            Scope::Mesh => (None, None),
+            Scope::Domain(domain) => (Some(domain), None),
+            Scope::Product(product) => (Some(&product.domain), Some(product)),
+        };
+        let domain = domain.map(|domain| Scope::Domain(domain.clone()));
+        let product = product.map(|product| Scope::Product(product.clone()));
+        let mut chain = [Some(Scope::Mesh), domain, product].into_iter().flatten();
+        if let Some(first) = chain.find_map(|scope| self.0.get(&(scope, rule.id.id.clone()))) {
+            let message = format!("the policy id `{}` is taken: {first} has it", rule.id);
+            let (scope, place) = (rule.scope.clone(), rule.place.clone());
+            return Err(Box::new(Finding::new(Severity::Error, scope, place, "duplicate-policy-id", message)));
+        }
+        self.0.insert((rule.scope.clone(), rule.id.id.clone()), rule.place.clone());
+        Ok(())
+    }
+}
+
 fn by_id(rules: &[Arc<Rule>]) -> Rules {
-    rules.iter().map(|rule| (PolicyId::new(&rule.id.id), Arc::clone(rule))).collect()
+    rules.iter().map(|rule| (rule.policy.id().clone(), Arc::clone(rule))).collect()
 }
 
 fn slices(release: &Release, rules: &[Arc<Rule>], policies: &mut Policies) {
@@ -98,9 +119,11 @@ fn slices(release: &Release, rules: &[Arc<Rule>], policies: &mut Policies) {
     for rule in rules {
         by_scope.entry(&rule.scope).or_default().push(rule);
     }
+    let own: HashMap<&Scope, Arc<Own>> =
+        by_scope.into_iter().map(|(scope, rules)| (scope, Arc::new(Own::new(rules)))).collect();
     let slice = |scopes: &[Scope]| {
-        let rules = scopes.iter().flat_map(|scope| by_scope.get(scope).into_iter().flatten().copied());
-        Slice::new(rules, scopes.iter().any(|scope| policies.broken.contains(scope)))
+        let broken = scopes.iter().any(|scope| policies.broken.contains(scope));
+        Slice::new(scopes.iter().filter_map(|scope| own.get(scope)), broken)
     };
     let mut domains = std::collections::BTreeMap::new();
     let mut products = std::collections::BTreeMap::new();

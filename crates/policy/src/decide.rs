@@ -19,7 +19,7 @@ use crate::cache::Key;
 use crate::entities::{self, status_word};
 use crate::refusal::Refusal;
 use crate::schema::Kind;
-use crate::slice::Slice;
+use crate::slice::{Action, Slice};
 use crate::{Access, Decision, Expr, Policies, PolicyRef, RequestContext, compose};
 
 impl Policies {
@@ -45,7 +45,7 @@ impl Policies {
                 } else {
                     tracing::debug!(%table, principal = principal.name(), %refusal, "denied");
                 }
-                self.absent(principal, table, &refusal)
+                self.absent(table, &refusal)
             }
         };
         let decision = Arc::new(decision);
@@ -73,15 +73,15 @@ impl Policies {
             // Most principals see few of a mesh's tables: no need to describe the columns of the others.
             let around = entities::around_table(product, version, table).map_err(Refusal::failed)?;
             let inquiry = Inquiry::new(self, principal, release, request, around)?;
-            if inquiry.satisfied(&slice.query, Effect::Permit, "query", &resource)?.is_empty() {
+            if inquiry.satisfied(slice, Effect::Permit, Action::Query, &resource)?.is_empty() {
                 return Err(Refusal::NotPermitted);
             }
         }
         let described = entities::of_table(product, version, table).map_err(Refusal::failed)?;
         let inquiry = Inquiry::new(self, principal, release, request, described)?;
         let parameters = Parameters { principal, request };
-        let permits = inquiry.satisfied(&slice.query, Effect::Permit, "query", &resource)?;
-        let forbids = inquiry.satisfied(&slice.query, Effect::Forbid, "query", &resource)?;
+        let permits = inquiry.satisfied(slice, Effect::Permit, Action::Query, &resource)?;
+        let forbids = inquiry.satisfied(slice, Effect::Forbid, Action::Query, &resource)?;
         if permits.is_empty() {
             return Err(Refusal::NotPermitted);
         }
@@ -91,11 +91,10 @@ impl Policies {
         }
         let bound = |rule: &&Arc<crate::rule::Rule>| rule.rows.as_ref().map(|rows| parameters.bind(&rows.expr));
         let rows = compose::rows(permits.iter().map(bound).collect(), forbids.iter().filter_map(bound).collect());
-        let columns = Columns { inquiry: &inquiry, sides: &slice.read, parameters: &parameters }.all(table)?;
+        let columns = Columns::new(&inquiry, slice, &parameters).all(table)?;
         Ok(Decision {
             table: address.clone(),
             epoch: self.epoch,
-            fingerprint: principal.fingerprint(),
             access: Access::Visible { rows, columns },
             determining: permits.iter().chain(&forbids).map(|rule| rule.id.clone()).collect::<Vec<_>>().sorted(),
         })
@@ -115,14 +114,8 @@ impl Policies {
         if slice.broken { Err(Refusal::Broken(address.product.clone())) } else { Ok(slice) }
     }
 
-    fn absent(&self, principal: &Principal, table: &TableAddress, refusal: &Refusal) -> Decision {
-        Decision {
-            table: table.clone(),
-            epoch: self.epoch,
-            fingerprint: principal.fingerprint(),
-            access: Access::Absent,
-            determining: refusal.policies(),
-        }
+    fn absent(&self, table: &TableAddress, refusal: &Refusal) -> Decision {
+        Decision { table: table.clone(), epoch: self.epoch, access: Access::Absent, determining: refusal.policies() }
     }
 }
 

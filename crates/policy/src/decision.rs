@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use meshgate_model::{Epoch, Fingerprint, TableAddress};
+use meshgate_model::{Epoch, TableAddress};
 
 use crate::Expr;
 
-/// The answer for one principal, table and release: a proof that policy was asked.
+/// The answer for one principal, table and release: a proof that policy was asked. Principals whom no policy can tell
+/// apart share one.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub(crate) table: TableAddress,
     pub(crate) epoch: Epoch,
-    pub(crate) fingerprint: Fingerprint,
     pub(crate) access: Access,
     pub(crate) determining: Vec<PolicyRef>,
 }
@@ -94,7 +94,7 @@ pub enum Mask {
 /// A policy that took part in a decision.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyRef {
-    /// `@id`, or `<file>#<n>` without one; unique in the mesh.
+    /// `@id`, or `<file>#<n>` without one; unique among the policies that have a say about one product.
     pub id: String,
 }
 
@@ -107,11 +107,6 @@ impl Decision {
     /// The release it was made over.
     pub fn epoch(&self) -> Epoch {
         self.epoch
-    }
-
-    /// Whose rights it speaks of.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
     }
 
     /// The answer.

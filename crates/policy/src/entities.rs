@@ -1,12 +1,12 @@
 //! Principals, tables and columns as Cedar sees them. Entities are made for one table at a time; there is no store of
 //! the whole mesh.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Entity, EntityAttrEvaluationError, EntityUid, RestrictedExpression};
 use meshgate_identity::{Principal, PrincipalKind};
 use meshgate_model::{AttributeType, AttributeTypes, AttributeValue, Name, TableAddress};
-use meshgate_product::{Column, Product, Status, Table, Version};
+use meshgate_product::{Column, LogicalType, Product, Status, Table, Version};
 
 use crate::path;
 use crate::schema::Kind;
@@ -79,7 +79,7 @@ pub(crate) fn product(product: &Product, version: Option<&Version>) -> Made {
 pub(crate) fn table(table: &Table, version: &Version) -> Made {
     let attributes = HashMap::from([
         ("name".to_owned(), string(&table.name)),
-        ("version".to_owned(), string(&version.version)),
+        ("version".to_owned(), string(&table.version)),
         ("tags".to_owned(), strings(table.tags.iter().chain(&version.tags))),
     ]);
     let parent = HashSet::from([Kind::Product.uid(table.address.product.to_string())]);
@@ -91,12 +91,25 @@ pub(crate) fn table(table: &Table, version: &Version) -> Made {
 pub(crate) struct ColumnEntity<'a> {
     pub(crate) column: &'a Column,
     pub(crate) id: String,
+    parent: EntityUid,
+}
+
+/// What policies can tell a column by without its name. Columns of which it is the same stand in the same place and say
+/// the same of themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Likeness<'a> {
+    parent: EntityUid,
+    logical_type: Option<LogicalType>,
+    classification: Option<&'a str>,
+    tags: BTreeSet<&'a str>,
+    critical: bool,
 }
 
 impl<'a> ColumnEntity<'a> {
     /// A column of a table.
     pub(crate) fn of_table(table: &TableAddress, column: &'a Column) -> Self {
-        Self { column, id: format!("{}.{}", table.policy_id(), column.name) }
+        let table = table.policy_id();
+        Self { column, id: format!("{table}.{}", column.name), parent: Kind::Table.uid(table) }
     }
 
     pub(crate) fn uid(&self) -> EntityUid {
@@ -106,30 +119,39 @@ impl<'a> ColumnEntity<'a> {
     /// The element of a list. It has tags of its own, and what is forbidden of it is forbidden of the list.
     pub(crate) fn element(&self) -> Option<Self> {
         let column = self.column.items.as_deref()?;
-        Some(Self { column, id: format!("{}[]", self.id) })
+        Some(Self { column, id: format!("{}[]", self.id), parent: self.uid() })
     }
 
     /// The fields inside: those of a struct, or of the structs in a list.
     pub(crate) fn fields(&self) -> impl Iterator<Item = Self> + '_ {
-        path::fields(self.column).iter().map(|column| Self { column, id: format!("{}.{}", self.id, column.name) })
+        let field = |column| Self { column, id: format!("{}.{}", self.id, column.name), parent: self.uid() };
+        path::fields(self.column).iter().map(field)
+    }
+
+    /// INVARIANT: everything that [`Self::entity`] shows to policies is in here, but for the name and the id.
+    pub(crate) fn likeness(&self) -> Likeness<'a> {
+        let column = self.column;
+        Likeness {
+            parent: self.parent.clone(),
+            logical_type: column.logical_type,
+            classification: column.classification.as_deref(),
+            tags: column.tags.iter().map(String::as_str).collect(),
+            critical: column.critical,
+        }
     }
 
     /// The entities of this column and everything inside it.
-    pub(crate) fn collect(
-        &self,
-        parent: EntityUid,
-        into: &mut Vec<Entity>,
-    ) -> Result<(), Box<EntityAttrEvaluationError>> {
-        into.push(self.entity(parent)?);
+    pub(crate) fn collect(&self, into: &mut Vec<Entity>) -> Result<(), Box<EntityAttrEvaluationError>> {
+        into.push(self.entity()?);
         let mut element = self.element();
         while let Some(inner) = element {
-            into.push(inner.entity(self.uid())?);
+            into.push(inner.entity()?);
             element = inner.element();
         }
-        self.fields().try_for_each(|field| field.collect(self.uid(), into))
+        self.fields().try_for_each(|field| field.collect(into))
     }
 
-    fn entity(&self, parent: EntityUid) -> Made {
+    fn entity(&self) -> Made {
         let column = self.column;
         let mut attributes = HashMap::from([
             ("name".to_owned(), string(&column.name)),
@@ -140,7 +162,7 @@ impl<'a> ColumnEntity<'a> {
         if let Some(classification) = &column.classification {
             attributes.insert("classification".to_owned(), string(classification));
         }
-        Entity::new(self.uid(), attributes, HashSet::from([parent])).map_err(Box::new)
+        Entity::new(self.uid(), attributes, HashSet::from([self.parent.clone()])).map_err(Box::new)
     }
 }
 
@@ -171,9 +193,8 @@ pub(crate) fn of_table(
     table_of: &Table,
 ) -> Result<Vec<Entity>, Box<EntityAttrEvaluationError>> {
     let mut entities = around_table(product_of, version, table_of)?;
-    let parent = Kind::Table.uid(table_of.address.policy_id());
     for column in &table_of.columns {
-        ColumnEntity::of_table(&table_of.address, column).collect(parent.clone(), &mut entities)?;
+        ColumnEntity::of_table(&table_of.address, column).collect(&mut entities)?;
     }
     Ok(entities)
 }

@@ -17,11 +17,10 @@
 //! A decision cannot be made outside of this crate:
 //!
 //! ```compile_fail,E0451
-//! # fn forge(table: meshgate_model::TableAddress, fingerprint: meshgate_model::Fingerprint) {
+//! # fn forge(table: meshgate_model::TableAddress) {
 //! let decision = meshgate_policy::Decision {
 //!     table,
 //!     epoch: meshgate_model::Epoch(1),
-//!     fingerprint,
 //!     access: meshgate_policy::Access::Absent,
 //!     determining: Vec::new(),
 //! };

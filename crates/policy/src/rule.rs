@@ -3,12 +3,15 @@
 mod annotations;
 mod cedar;
 mod context;
+mod variables;
 
-use cedar_policy::{ActionConstraint, Effect, Policy, Validator};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicyId, Validator};
 use meshgate_model::{AttributeTypes, Finding, Place, Scope, Severity};
 use meshgate_product::Release;
+use serde_json::Value;
 
 pub(crate) use context::Mentions;
+pub(crate) use variables::Distinctions;
 
 use crate::source::{Document, Statement};
 use crate::{Expr, Mask, PolicyRef};
@@ -20,26 +23,32 @@ pub(crate) struct Rule {
     pub(crate) scope: Scope,
     pub(crate) place: Place,
     pub(crate) policy: Policy,
+    /// The policy as data: Cedar keeps it as text, and reads that again whenever it is asked for its data.
+    pub(crate) json: Option<Value>,
     pub(crate) effect: Effect,
     pub(crate) covers: Covers,
     pub(crate) rows: Option<RowsNote>,
     pub(crate) mask: Option<MaskNote>,
     pub(crate) mentions: Mentions,
+    pub(crate) distinctions: Distinctions,
 }
 
-/// `@rows`
+/// `@rows`. What `lost` says is missing in the mesh's documents, for as long as which `expr` is NULL: an error of the
+/// tables that the policy comes to bear on, not of the policy.
 #[derive(Debug, Clone)]
 pub(crate) struct RowsNote {
     pub(crate) expr: Expr,
     pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) lost: Vec<Finding>,
     pub(crate) place: Place,
 }
 
-/// `@mask`
+/// `@mask`, likewise.
 #[derive(Debug, Clone)]
 pub(crate) struct MaskNote {
     pub(crate) mask: Mask,
     pub(crate) columns: Vec<ColumnUse>,
+    pub(crate) lost: Vec<Finding>,
     pub(crate) place: Place,
 }
 
@@ -114,22 +123,28 @@ pub(crate) fn read(
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return (None, findings);
     }
-    let mut mentions = context::mentions(&policy);
+    let json = policy.to_json().ok();
+    let mut mentions = context::mentions(&policy, json.as_ref());
     let exprs = notes.rows.iter().map(|rows| &rows.expr).chain(notes.mask.iter().filter_map(|note| match &note.mask {
         Mask::Sql(expr) => Some(expr),
         _ => None,
     }));
     exprs.for_each(|expr| mentions.add(expr));
+    let distinctions = Distinctions::of(&policy, json.as_ref());
+    let id = policy.id().to_string();
     let rule = Rule {
-        id: PolicyRef { id: policy.id().to_string() },
         scope: setting.scope.clone(),
         place: setting.document.place(statement.offset),
         effect: policy.effect(),
-        policy,
+        // Cedar's ids are of the whole mesh, those of policies are of their scope.
+        policy: policy.new_id(PolicyId::new(format!("{}/{id}", setting.scope))),
+        id: PolicyRef { id },
         covers,
         rows: notes.rows,
         mask: notes.mask,
         mentions,
+        distinctions,
+        json,
     };
     (Some(rule), findings)
 }

@@ -1,8 +1,9 @@
 //! What an expression certainly is not, without knowing the stored types. `govern` does the full typing.
 
 use meshgate_model::AttributeType;
+use meshgate_product::{Column, LogicalType};
 
-use crate::{BinaryOp, Expr, Literal, Parameter, functions};
+use crate::{BinaryOp, Expr, Literal, Parameter, functions, path};
 
 /// Why an expression cannot be true or false, if that is plain to see. `other_type` says which columns are known to be
 /// of another type.
@@ -39,4 +40,10 @@ pub(crate) fn not_boolean(expr: &Expr, other_type: &dyn Fn(&[String]) -> bool) -
         _ => return None,
     };
     Some(format!("`{expr}` {why}"))
+}
+
+/// Whether a column is promised as something else than true or false.
+pub(crate) fn is_other_type(columns: &[Column], column: &[String]) -> bool {
+    let kind = path::find(columns, column).and_then(|column| column.logical_type);
+    kind.is_some_and(|kind| kind != LogicalType::Boolean)
 }

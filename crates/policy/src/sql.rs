@@ -12,7 +12,7 @@ use sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 pub(crate) use entitlement::table_address;
 
-use crate::{Expr, Parameter};
+use crate::{Expr, Literal, Parameter};
 
 /// The longest expression, in bytes.
 const LEN_MAX: usize = 16 * 1024;
@@ -42,6 +42,16 @@ pub(crate) struct Parsed {
     pub(crate) expr: Expr,
     /// Columns of the policy's own table, with line and column in the text.
     pub(crate) columns: Vec<(Vec<String>, Option<Position>)>,
+    /// What sub-selects name and the documents of the mesh do not have. Documents change without the text, so this is
+    /// no mistake in it; but `expr` is NULL then, which shows nothing, hides everything and masks with NULL.
+    pub(crate) lost: Vec<SqlError>,
+}
+
+impl Parsed {
+    /// The expression, if everything that it names is there.
+    pub(crate) fn whole(self) -> Result<Expr, SqlError> {
+        self.lost.into_iter().next().map_or(Ok(self.expr), Err)
+    }
 }
 
 /// Why a text is no expression for a policy.
@@ -103,9 +113,11 @@ pub(crate) fn parse<'a>(text: &'a str, surroundings: Surroundings<'a>) -> Result
         let error = SqlError::new(format!("one expression is expected, but `{rest}` follows it"));
         return Err(error.at(rest.span.start));
     }
-    let mut reader = Reader { surroundings, text, columns: Vec::new(), table: None, depth: 0 };
+    let mut reader = Reader { surroundings, text, columns: Vec::new(), lost: Vec::new(), table: None, depth: 0 };
     let expr = reader.expr(&read)?;
-    Ok(Parsed { expr, columns: reader.columns })
+    // SECURITY: an expression with a hole in it means something else; the whole of it is nothing.
+    let expr = if reader.lost.is_empty() { expr } else { Expr::Literal(Literal::Null) };
+    Ok(Parsed { expr, columns: reader.columns, lost: reader.lost })
 }
 
 /// Translates parts of what `sqlparser` read.
@@ -113,6 +125,7 @@ struct Reader<'a> {
     surroundings: Surroundings<'a>,
     text: &'a str,
     columns: Vec<(Vec<String>, Option<Position>)>,
+    lost: Vec<SqlError>,
     /// The entitlement table whose filter is being read; none in the policy's own expression.
     table: Option<entitlement::Source<'a>>,
     depth: usize,
@@ -160,7 +173,9 @@ impl Reader<'_> {
         let location = path.first().map_or(Location::empty(), |ident| ident.span.start);
         match &self.table {
             Some(source) => {
-                names = source.resolve(names).map_err(|error| error.at(location))?;
+                let (resolved, lost) = source.resolve(names);
+                names = resolved;
+                self.lost.extend(lost.map(|error| error.at(location)));
             }
             None => self.columns.push((names.clone(), position(location))),
         }

@@ -3,6 +3,9 @@
 mod bad_policies;
 mod composition;
 mod decisions;
+mod documents;
 mod fixture;
+mod likeness;
+mod scopes;
 mod sql_texts;
 mod tools;

@@ -12,7 +12,7 @@ use meshgate_product::{Column, Product, Release, Table, Version};
 use serde_json::{Value, json};
 
 use super::tables_in;
-use crate::entities::{self, ColumnEntity};
+use crate::entities::{self, ColumnEntity, Likeness};
 use crate::rule::Rule;
 use crate::schema::Kind;
 
@@ -20,6 +20,8 @@ use crate::schema::Kind;
 pub(super) struct Reach<'a> {
     pub(super) rule: &'a Arc<Rule>,
     pub(super) tables: Vec<TableReach<'a>>,
+    /// Whether the rule is about everything in its scope, whatever documents say.
+    pub(super) everywhere: bool,
 }
 
 /// A table that a rule can be about.
@@ -43,7 +45,7 @@ struct Known(HashMap<TableAddress, Option<Entities>>);
 
 impl Known {
     fn reach<'a>(&mut self, release: &'a Release, rule: &'a Arc<Rule>) -> Reach<'a> {
-        let residue = Residue::of(&rule.policy);
+        let residue = Residue::of(rule);
         let mut tables = Vec::new();
         for (product, version, table) in tables_in(release, &rule.scope) {
             let entities = self.entities(product, version, table);
@@ -59,7 +61,16 @@ impl Known {
                 for column in &table.columns {
                     inside(&ColumnEntity::of_table(&table.address, column), &[], column, &mut all);
                 }
-                let reached = all.into_iter().filter(|(entity, _, _)| possible(entity.uid(), "read"));
+                // A wide table has many columns that the rule cannot tell apart.
+                let mut known: HashMap<Likeness<'_>, bool> = HashMap::new();
+                let mut reaches = |entity: &ColumnEntity<'a>| {
+                    let uid = entity.uid();
+                    if rule.distinctions.apart(&uid) {
+                        return possible(uid, "read");
+                    }
+                    *known.entry(entity.likeness()).or_insert_with(|| possible(uid, "read"))
+                };
+                let reached = all.into_iter().filter(|(entity, _, _)| reaches(entity));
                 masked = reached.map(|(_, path, column)| (path, column)).collect();
                 masked.dedup_by(|a, b| a.0 == b.0);
             }
@@ -67,7 +78,8 @@ impl Known {
                 tables.push(TableReach { table, rows, masked });
             }
         }
-        Reach { rule, tables }
+        let everywhere = matches!(residue, Some(Residue(None)));
+        Reach { rule, tables, everywhere }
     }
 
     fn entities(&mut self, product: &Product, version: &Version, table: &Table) -> Option<&Entities> {
@@ -91,7 +103,7 @@ fn inside<'a>(entity: &ColumnEntity<'a>, above: &[String], column: &'a Column, i
         into.push((inner, path.clone(), column));
     }
     for (field, column) in entity.fields().zip(crate::path::fields(column)) {
-        inside(&ColumnEntity { column, id: field.id }, &path, column, into);
+        inside(&field, &path, column, into);
     }
 }
 
@@ -99,8 +111,8 @@ fn inside<'a>(entity: &ColumnEntity<'a>, above: &[String], column: &'a Column, i
 struct Residue(Option<PolicySet>);
 
 impl Residue {
-    fn of(policy: &Policy) -> Option<Self> {
-        let json = policy.to_json().ok()?;
+    fn of(rule: &Rule) -> Option<Self> {
+        let json = rule.json.as_ref()?;
         let conditions = json.get("conditions").and_then(Value::as_array).into_iter().flatten();
         let mut kept = Vec::new();
         for condition in conditions {
@@ -113,7 +125,7 @@ impl Residue {
                 }
             });
         }
-        if kept.is_empty() && policy.resource_constraint() == ResourceConstraint::Any {
+        if kept.is_empty() && rule.policy.resource_constraint() == ResourceConstraint::Any {
             return Some(Self(None));
         }
         let residue = json!({

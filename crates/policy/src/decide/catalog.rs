@@ -10,7 +10,7 @@ use super::{admitted, owns};
 use crate::entities;
 use crate::refusal::Refusal;
 use crate::schema::Kind;
-use crate::slice::Sides;
+use crate::slice::{Action, Slice};
 use crate::{Policies, RequestContext};
 
 impl Policies {
@@ -27,7 +27,7 @@ impl Policies {
         let out = |status: Status| matches!(status, Status::Active | Status::Deprecated);
         owns(principal, release, &address.domain)
             || product.versions.iter().any(|version| out(version.status))
-                && self.product_allows(principal, release, product, request, "discover")
+                && self.product_allows(principal, release, product, request, Action::Discover)
     }
 
     /// Whether a table may be seen in the catalog by the action `discover`; never a reason to show it in SQL.
@@ -50,15 +50,7 @@ impl Policies {
             .and_then(|product| Ok(vec![entities::domain(domain), product, entities::table(table, version)?]));
         let Some(slice) = self.products.get(&address.product).filter(|slice| !slice.broken) else { return false };
         let resource = Kind::Table.uid(address.policy_id());
-        self.allows(
-            principal,
-            release,
-            request,
-            &slice.discover,
-            "discover",
-            &resource,
-            described.map_err(Refusal::failed),
-        )
+        self.allows(principal, release, request, slice, Action::Discover, &resource, described.map_err(Refusal::failed))
     }
 
     /// Whether the principal manages a product: its domain's owners do.
@@ -70,7 +62,8 @@ impl Policies {
         request: &RequestContext,
     ) -> bool {
         let Some(product) = release.product(address) else { return false };
-        owns(principal, release, &address.domain) || self.product_allows(principal, release, product, request, "manage")
+        owns(principal, release, &address.domain)
+            || self.product_allows(principal, release, product, request, Action::Manage)
     }
 
     /// Whether the principal manages a domain: its owners do.
@@ -86,7 +79,7 @@ impl Policies {
         }
         let Some(slice) = self.domains.get(domain).filter(|slice| !slice.broken) else { return false };
         let described = Ok(vec![entities::domain(domain)]);
-        self.allows(principal, release, request, &slice.manage, "manage", &Kind::Domain.uid(domain.as_str()), described)
+        self.allows(principal, release, request, slice, Action::Manage, &Kind::Domain.uid(domain.as_str()), described)
     }
 
     fn product_allows(
@@ -95,16 +88,15 @@ impl Policies {
         release: &Release,
         product: &Product,
         request: &RequestContext,
-        action: &str,
+        action: Action,
     ) -> bool {
         let Some(slice) = self.products.get(&product.address).filter(|slice| !slice.broken) else { return false };
-        let sides = if action == "manage" { &slice.manage } else { &slice.discover };
         let version = product.current().or(product.versions.last());
         let described = entities::product(product, version)
             .map(|entity| vec![entities::domain(&product.address.domain), entity])
             .map_err(Refusal::failed);
         let resource = Kind::Product.uid(product.address.to_string());
-        self.allows(principal, release, request, sides, action, &resource, described)
+        self.allows(principal, release, request, slice, action, &resource, described)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one question, all of whose parts are needed, with one caller each")]
@@ -113,8 +105,8 @@ impl Policies {
         principal: &Principal,
         release: &Release,
         request: &RequestContext,
-        sides: &Sides,
-        action: &str,
+        slice: &Slice,
+        action: Action,
         resource: &EntityUid,
         described: Result<Vec<Entity>, Refusal>,
     ) -> bool {
@@ -122,10 +114,10 @@ impl Policies {
             if release.epoch() != self.epoch {
                 return Err(Refusal::OtherRelease);
             }
-            Inquiry::new(self, principal, release, request, described)?.permits(sides, action, resource)
+            Inquiry::new(self, principal, release, request, described)?.permits(slice, action, resource)
         });
         asked.unwrap_or_else(|refusal| {
-            tracing::error!(%resource, action, principal = principal.name(), %refusal, "denied");
+            tracing::error!(%resource, action = action.as_str(), principal = principal.name(), %refusal, "denied");
             false
         })
     }

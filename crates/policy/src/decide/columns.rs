@@ -1,5 +1,7 @@
 //! How each column, and each field inside it, may be read.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use cedar_policy::Effect;
@@ -8,33 +10,41 @@ use meshgate_product::Table;
 use super::Sorted;
 use super::inquiry::Inquiry;
 use super::parameters::Parameters;
-use crate::entities::ColumnEntity;
+use crate::entities::{ColumnEntity, Likeness};
 use crate::refusal::Refusal;
 use crate::rule::Rule;
-use crate::slice::Sides;
+use crate::slice::{Action, Slice};
 use crate::{ColumnVerdict, Mask, PolicyRef, Reading, compose};
 
+/// The columns of one table, for one principal and request.
 pub(super) struct Columns<'a> {
-    pub(super) inquiry: &'a Inquiry<'a>,
-    pub(super) sides: &'a Sides,
-    pub(super) parameters: &'a Parameters<'a>,
+    inquiry: &'a Inquiry<'a>,
+    slice: &'a Slice,
+    parameters: &'a Parameters<'a>,
+    /// What was answered about columns that policies cannot tell apart. INVARIANT: principal, context and table are
+    /// those of this one inquiry. Failures are not kept: the first ends it.
+    known: HashMap<(Effect, Likeness<'a>), Vec<&'a Arc<Rule>>>,
 }
 
-impl Columns<'_> {
-    pub(super) fn all(&self, table: &Table) -> Result<Vec<ColumnVerdict>, Refusal> {
+impl<'a> Columns<'a> {
+    pub(super) fn new(inquiry: &'a Inquiry<'a>, slice: &'a Slice, parameters: &'a Parameters<'a>) -> Self {
+        Self { inquiry, slice, parameters, known: HashMap::new() }
+    }
+
+    pub(super) fn all(mut self, table: &'a Table) -> Result<Vec<ColumnVerdict>, Refusal> {
         let columns = table.columns.iter().map(|column| ColumnEntity::of_table(&table.address, column));
         columns.map(|column| self.verdict(&column, &[])).collect()
     }
 
     /// `above` are the permits of the column that holds this field: they cover everything inside it.
-    fn verdict(&self, entity: &ColumnEntity<'_>, above: &[PolicyRef]) -> Result<ColumnVerdict, Refusal> {
+    fn verdict(&mut self, entity: &ColumnEntity<'a>, above: &[PolicyRef]) -> Result<ColumnVerdict, Refusal> {
         let verdict = |reading, fields, determining: Vec<PolicyRef>| ColumnVerdict {
             name: entity.column.name.clone(),
             reading,
             fields,
             determining: determining.sorted(),
         };
-        let own = self.inquiry.satisfied(self.sides, Effect::Permit, "read", &entity.uid())?;
+        let own = self.satisfied(Effect::Permit, entity)?;
         let permits: Vec<_> = above.iter().cloned().chain(own.iter().map(|rule| rule.id.clone())).collect();
         let forbids = self.forbids(entity)?;
         let forbidden_by = || forbids.iter().map(|rule| rule.id.clone()).collect();
@@ -63,21 +73,35 @@ impl Columns<'_> {
         }
     }
 
-    fn fields(&self, entity: &ColumnEntity<'_>, permits: &[PolicyRef]) -> Result<Vec<ColumnVerdict>, Refusal> {
+    fn fields(&mut self, entity: &ColumnEntity<'a>, permits: &[PolicyRef]) -> Result<Vec<ColumnVerdict>, Refusal> {
         entity.fields().map(|field| self.verdict(&field, permits)).collect()
     }
 
     /// The forbids on a column; what is forbidden of a list's elements is forbidden of the list.
-    fn forbids(&self, entity: &ColumnEntity<'_>) -> Result<Vec<&Arc<Rule>>, Refusal> {
-        let mut forbids = self.inquiry.satisfied(self.sides, Effect::Forbid, "read", &entity.uid())?;
+    fn forbids(&mut self, entity: &ColumnEntity<'a>) -> Result<Vec<&'a Arc<Rule>>, Refusal> {
+        let mut forbids = self.satisfied(Effect::Forbid, entity)?;
         let mut element = entity.element();
         while let Some(inner) = element {
-            forbids.extend(self.inquiry.satisfied(self.sides, Effect::Forbid, "read", &inner.uid())?);
+            forbids.extend(self.satisfied(Effect::Forbid, &inner)?);
             element = inner.element();
         }
         forbids.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         forbids.dedup_by(|a, b| a.id == b.id);
         Ok(forbids)
+    }
+
+    /// The satisfied policies about one column or element, sorted by id.
+    fn satisfied(&mut self, effect: Effect, entity: &ColumnEntity<'a>) -> Result<Vec<&'a Arc<Rule>>, Refusal> {
+        let uid = entity.uid();
+        if self.slice.tells_apart(&uid) {
+            return self.inquiry.satisfied(self.slice, effect, Action::Read, &uid);
+        }
+        Ok(match self.known.entry((effect, entity.likeness())) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(asked) => {
+                asked.insert(self.inquiry.satisfied(self.slice, effect, Action::Read, &uid)?).clone()
+            }
+        })
     }
 
     fn mask(&self, rule: &Rule) -> Option<Mask> {

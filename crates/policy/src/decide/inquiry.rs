@@ -11,7 +11,7 @@ use crate::entities;
 use crate::refusal::Refusal;
 use crate::rule::Rule;
 use crate::schema::Kind;
-use crate::slice::Sides;
+use crate::slice::{Action, Slice};
 use crate::{Policies, RequestContext};
 
 /// One principal with everything that policies can look at, ready to be asked about resources.
@@ -47,38 +47,39 @@ impl<'a> Inquiry<'a> {
     /// The satisfied policies of one effect about one action, sorted by id.
     pub(super) fn satisfied(
         &self,
-        sides: &Sides,
+        slice: &Slice,
         effect: Effect,
-        action: &str,
+        action: Action,
         resource: &EntityUid,
     ) -> Result<Vec<&'a Arc<Rule>>, Refusal> {
-        let policies = match effect {
-            Effect::Permit => &sides.permits,
-            Effect::Forbid => &sides.forbids,
-        };
-        if policies.is_empty() {
-            return Ok(Vec::new());
-        }
-        let action = Kind::Action.uid(action);
-        let request = Request::new(self.principal.clone(), action, resource.clone(), self.context.clone(), None);
-        let response = self.authorizer.is_authorized(&request.map_err(Refusal::failed)?, policies, &self.entities);
-        // SECURITY: Cedar skips a policy that it cannot evaluate. For a forbid that would be a hole, so any error denies.
-        if let Some(error) = response.diagnostics().errors().next() {
-            return Err(Refusal::failed(error));
-        }
         let mut rules = Vec::new();
-        for id in response.diagnostics().reason() {
-            let rule = self.policies.rules.get(id);
-            rules.push(rule.ok_or_else(|| Refusal::Failed(format!("the policy `{id}` has no rule")))?);
+        let mut policies = slice.policies(action, effect).peekable();
+        if policies.peek().is_none() {
+            return Ok(rules);
+        }
+        let action = Kind::Action.uid(action.as_str());
+        let request = Request::new(self.principal.clone(), action, resource.clone(), self.context.clone(), None);
+        let request = request.map_err(Refusal::failed)?;
+        for policies in policies {
+            let response = self.authorizer.is_authorized(&request, policies, &self.entities);
+            // SECURITY: Cedar skips a policy that it cannot evaluate. For a forbid that would be a hole, so any error
+            // denies.
+            if let Some(error) = response.diagnostics().errors().next() {
+                return Err(Refusal::failed(error));
+            }
+            for id in response.diagnostics().reason() {
+                let rule = self.policies.rules.get(id);
+                rules.push(rule.ok_or_else(|| Refusal::Failed(format!("the policy `{id}` has no rule")))?);
+            }
         }
         rules.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Ok(rules)
     }
 
     /// Whether Cedar permits, as it stands.
-    pub(super) fn permits(&self, sides: &Sides, action: &str, resource: &EntityUid) -> Result<bool, Refusal> {
-        Ok(self.satisfied(sides, Effect::Forbid, action, resource)?.is_empty()
-            && !self.satisfied(sides, Effect::Permit, action, resource)?.is_empty())
+    pub(super) fn permits(&self, slice: &Slice, action: Action, resource: &EntityUid) -> Result<bool, Refusal> {
+        Ok(self.satisfied(slice, Effect::Forbid, action, resource)?.is_empty()
+            && !self.satisfied(slice, Effect::Permit, action, resource)?.is_empty())
     }
 }
 

@@ -96,7 +96,8 @@ impl Note<'_> {
             let message = format!("a row filter is true or false of a row, but {why}");
             return Err(Box::new(self.setting.error(self.value_place(None), "row-filter", message)));
         }
-        Ok(RowsNote { columns: self.columns(&parsed, 0), expr: parsed.expr, place: self.value_place(None) })
+        let (columns, lost) = (self.columns(&parsed, 0), self.lost(&parsed, 0, "row-filter"));
+        Ok(RowsNote { columns, lost, expr: parsed.expr, place: self.value_place(None) })
     }
 
     fn mask(&self) -> Result<MaskNote, Box<Finding>> {
@@ -108,10 +109,11 @@ impl Note<'_> {
         if let Some(text) = self.value.strip_prefix("sql:") {
             let skipped = 4;
             let parsed = self.sql(text, skipped, true, "mask-expression")?;
-            return Ok(MaskNote { columns: self.columns(&parsed, skipped), mask: Mask::Sql(parsed.expr), place });
+            let (columns, lost) = (self.columns(&parsed, skipped), self.lost(&parsed, skipped, "mask-expression"));
+            return Ok(MaskNote { columns, lost, mask: Mask::Sql(parsed.expr), place });
         }
         match Mask::named(self.value) {
-            Some(mask) => Ok(MaskNote { mask, columns: Vec::new(), place }),
+            Some(mask) => Ok(MaskNote { mask, columns: Vec::new(), lost: Vec::new(), place }),
             None => {
                 let finding = self.setting.error(place, "unknown-mask", format!("there is no mask `{}`", self.value));
                 let hint = suggest::hint(self.value, Mask::names()).unwrap_or_else(|| {
@@ -124,10 +126,17 @@ impl Note<'_> {
 
     fn sql(&self, text: &str, skipped: u64, masked_value: bool, code: &'static str) -> Result<Parsed, Box<Finding>> {
         let Setting { attributes, release, .. } = self.setting;
-        sql::parse(text, Surroundings { attributes, release, masked_value }).map_err(|error| {
-            let SqlError { message, hint, position } = error;
-            Box::new(hinted(self.setting.error(self.value_place(shifted(position, skipped)), code, message), hint))
-        })
+        let parsed = sql::parse(text, Surroundings { attributes, release, masked_value });
+        parsed.map_err(|error| Box::new(self.explained(error, skipped, code)))
+    }
+
+    fn lost(&self, parsed: &Parsed, skipped: u64, code: &'static str) -> Vec<Finding> {
+        parsed.lost.iter().map(|error| self.explained(error.clone(), skipped, code)).collect()
+    }
+
+    fn explained(&self, error: SqlError, skipped: u64, code: &'static str) -> Finding {
+        let SqlError { message, hint, position } = error;
+        hinted(self.setting.error(self.value_place(shifted(position, skipped)), code, message), hint)
     }
 
     fn columns(&self, parsed: &Parsed, skipped: u64) -> Vec<ColumnUse> {

@@ -4,49 +4,64 @@ use meshgate_model::{Name, ProductAddress, TableAddress};
 use meshgate_product::{Product, Release, Table};
 use sqlparser::ast::{self, SelectItem, SetExpr, Spanned, TableFactor};
 
-use super::{Reader, SqlError};
-use crate::{Entitlement, path, suggest};
+use super::{Reader, SqlError, start};
+use crate::{Entitlement, path, shape, suggest};
 
 /// The table of a sub-select.
 #[derive(Clone)]
 pub(super) struct Source<'a> {
-    address: TableAddress,
-    table: &'a Table,
+    /// None if the mesh does not have it: any column will do, so that the rest of the text is read.
+    table: Option<&'a Table>,
     alias: String,
 }
 
 impl Source<'_> {
-    /// The path of a column without the table's name or alias before it.
-    pub(super) fn resolve(&self, mut names: Vec<String>) -> Result<Vec<String>, SqlError> {
-        if names.len() > 1 && names[0] == self.alias && path::find(&self.table.columns, &names[..1]).is_none() {
+    /// The path of a column without the table's name or alias before it, and what is wrong if there is none.
+    pub(super) fn resolve(&self, mut names: Vec<String>) -> (Vec<String>, Option<SqlError>) {
+        let columns = self.table.map(|table| table.columns.as_slice()).unwrap_or_default();
+        if names.len() > 1 && names[0] == self.alias && path::find(columns, &names[..1]).is_none() {
             names.remove(0);
         }
-        match path::find(&self.table.columns, &names) {
-            Some(_) => Ok(names),
-            None => {
-                let message = format!("the table {} has no column `{}`", self.address.policy_id(), names.join("."));
-                Err(SqlError::new(message).hint(path::hint(&self.table.columns, &names)))
-            }
-        }
+        let lost = self.table.filter(|table| path::find(&table.columns, &names).is_none()).map(|table| {
+            let message = format!("the table {} has no column `{}`", table.address.policy_id(), names.join("."));
+            SqlError::new(message).hint(path::hint(&table.columns, &names))
+        });
+        (names, lost)
     }
+}
+
+/// Why a table is not found.
+enum Missing {
+    /// The text names what cannot be.
+    Text(SqlError),
+    /// The documents of an existing domain do not have it, which can be the domain's doing.
+    Documents(SqlError),
 }
 
 const FORM: &str = "a sub-select in a policy has the form `SELECT column FROM domain.product.table WHERE ..`";
 
 impl<'a> Reader<'a> {
-    pub(super) fn entitlement(&mut self, query: &ast::Query) -> Result<Entitlement, SqlError> {
+    /// A sub-select; none if the mesh has no such table, which is noted.
+    pub(super) fn entitlement(&mut self, query: &ast::Query) -> Result<Option<Entitlement>, SqlError> {
         let (column, relation, selection) = parts(query).ok_or_else(|| SqlError::new(FORM))?;
         let TableFactor::Table { name, alias, .. } = relation else { return Err(SqlError::new(FORM)) };
-        let alias = alias.as_ref().map(|alias| alias.name.value.clone());
-        let (address, table) = lookup(self.surroundings.release, name).map_err(|e| e.at(name.span().start))?;
-        let alias = alias.unwrap_or_else(|| table.name.clone());
-        let source = Source { address: address.clone(), table, alias };
+        let table = match lookup(self.surroundings.release, name) {
+            Ok(table) => Some(table),
+            Err(Missing::Text(error)) => return Err(error.at(name.span().start)),
+            Err(Missing::Documents(error)) => {
+                self.lost.push(error.at(name.span().start));
+                None
+            }
+        };
+        let own = name.0.last().and_then(|part| part.as_ident());
+        let alias = alias.as_ref().map(|alias| &alias.name).or(own).map(|ident| ident.value.clone());
+        let source = Source { table, alias: alias.unwrap_or_default() };
 
         let outer = self.table.replace(source);
         let inside = self.inside(column, selection);
         self.table = outer;
         let (column, filter) = inside?;
-        Ok(Entitlement { table: address, column, filter })
+        Ok(table.map(|table| Entitlement { table: table.address.clone(), column, filter }))
     }
 
     fn inside(
@@ -59,7 +74,23 @@ impl<'a> Reader<'a> {
         }
         let crate::Expr::Column(path) = self.expr(column)? else { return Err(SqlError::new(FORM)) };
         let [column] = path.as_slice() else { return Err(SqlError::new(FORM)) };
-        Ok((column.clone(), selection.map(|filter| self.expr(filter)).transpose()?))
+        Ok((column.clone(), selection.map(|filter| self.selection(filter)).transpose()?))
+    }
+
+    /// A WHERE, which is as true or false as a row filter is.
+    fn selection(&mut self, read: &ast::Expr) -> Result<crate::Expr, SqlError> {
+        let filter = self.expr(read)?;
+        let error = |why| {
+            SqlError::new(format!("the WHERE of a sub-select is true or false of a row, but {why}")).at(start(read))
+        };
+        if let Some(why) = shape::not_boolean(&filter, &|_| false) {
+            return Err(error(why));
+        }
+        let columns = self.table.as_ref().and_then(|source| source.table).map(|table| table.columns.as_slice());
+        let other_type = |column: &[String]| columns.is_some_and(|columns| shape::is_other_type(columns, column));
+        let lost = shape::not_boolean(&filter, &other_type).map(error);
+        self.lost.extend(lost);
+        Ok(filter)
     }
 }
 
@@ -149,34 +180,36 @@ fn is_plain(relation: &TableFactor) -> bool {
     alias && with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty()
 }
 
-fn lookup<'a>(release: &'a Release, written: &ast::ObjectName) -> Result<(TableAddress, &'a Table), SqlError> {
+fn lookup<'a>(release: &'a Release, written: &ast::ObjectName) -> Result<&'a Table, Missing> {
     let names: Option<Vec<_>> =
         written.0.iter().map(|part| part.as_ident().map(|ident| ident.value.as_str())).collect();
     let Some([domain, schema, table]) = names.as_deref() else {
-        return Err(SqlError::new(format!("`{written}` is no table of the mesh"))
-            .hint(Some("a table in a policy has its full name: domain.product.table".to_owned())));
+        let error = SqlError::new(format!("`{written}` is no table of the mesh"));
+        let hint = "a table in a policy has its full name: domain.product.table";
+        return Err(Missing::Text(error.hint(Some(hint.to_owned()))));
     };
     let Some(found) = release.domains().get(*domain) else {
         let known = release.domains().keys().map(Name::as_str);
-        return Err(SqlError::new(format!("there is no domain `{domain}`")).hint(suggest::hint(domain, known)));
+        let error = SqlError::new(format!("there is no domain `{domain}`"));
+        return Err(Missing::Text(error.hint(suggest::hint(domain, known))));
     };
     let Some((product, major)) = schema_of(&found.products, schema) else {
         let known = found.products.keys().map(Name::as_str);
         let message = format!("the domain {domain} has no product `{schema}`");
-        return Err(SqlError::new(message).hint(suggest::hint(schema, known)));
+        return Err(Missing::Documents(SqlError::new(message).hint(suggest::hint(schema, known))));
     };
     let Some(major) = major.or_else(|| product.current().map(|version| version.major)) else {
-        return Err(SqlError::new(format!("the product {} has no active version", product.address))
-            .hint(Some(format!("name one: {domain}.{schema}_v1.{table}"))));
+        let error = SqlError::new(format!("the product {} has no active version", product.address));
+        return Err(Missing::Documents(error.hint(Some(format!("name one: {domain}.{schema}_v1.{table}")))));
     };
     let address = product.address.table(major, *table);
     match release.table(&address) {
-        Some((_, _, table)) => Ok((address, table)),
+        Some((_, _, table)) => Ok(table),
         None => {
             let version = product.versions.iter().find(|version| version.major == major);
             let known = version.into_iter().flat_map(|version| version.tables.iter().map(|table| table.name.as_str()));
             let message = format!("version {major} of the product {} has no table `{table}`", product.address);
-            Err(SqlError::new(message).hint(suggest::hint(table, known)))
+            Err(Missing::Documents(SqlError::new(message).hint(suggest::hint(table, known))))
         }
     }
 }

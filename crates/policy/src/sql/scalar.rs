@@ -40,11 +40,15 @@ impl Reader<'_> {
                 list: list.iter().map(|element| self.element(element)).collect::<Result<_, _>>()?,
                 negated: *negated,
             },
-            Sql::InSubquery { expr, subquery, negated } => Expr::InEntitlement {
-                expr: self.boxed(expr)?,
-                entitlement: Box::new(self.entitlement(subquery)?),
-                negated: *negated,
-            },
+            Sql::InSubquery { expr, subquery, negated } => {
+                let expr = self.boxed(expr)?;
+                match self.entitlement(subquery)? {
+                    Some(entitlement) => {
+                        Expr::InEntitlement { expr, entitlement: Box::new(entitlement), negated: *negated }
+                    }
+                    None => Expr::Literal(Literal::Null),
+                }
+            }
             Sql::Between { expr, negated, low, high } => Expr::Between {
                 expr: self.boxed(expr)?,
                 low: self.boxed(low)?,

@@ -9,7 +9,7 @@ use meshgate_product::Release;
 
 use super::reader::{RawCase, Value};
 use crate::expectation::{Case, Expected};
-use crate::sql::{self, Surroundings};
+use crate::sql::{self, Parsed, Surroundings};
 use crate::{RequestContext, suggest};
 
 type Problems = Vec<String>;
@@ -129,8 +129,9 @@ impl CaseReader<'_> {
             Some("all") => Some(None),
             Some(text) => {
                 let attributes = &self.release.mesh().attributes;
-                match sql::parse(text, Surroundings { attributes, release: self.release, masked_value: false }) {
-                    Ok(parsed) => Some(Some(parsed.expr)),
+                let surroundings = Surroundings { attributes, release: self.release, masked_value: false };
+                match sql::parse(text, surroundings).and_then(Parsed::whole) {
+                    Ok(expr) => Some(Some(expr)),
                     Err(error) => {
                         self.problems.push(format!("`rows`: {error}"));
                         None

@@ -1,8 +1,6 @@
 //! Every way to write a policy wrong, with what is said about it and where.
 
-use meshgate_model::Severity;
-
-use super::fixture::{GLOBAL, ORDERS, PEOPLE, SALES, analyst, user, world};
+use super::fixture::{GLOBAL, ORDERS, PEOPLE, SALES, world};
 
 /// File, text, and the findings: `file:line:column: severity: message [code]`, one per line, with hints after ` ? `.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -299,46 +297,4 @@ fn each_is_refused_with_its_place() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn an_error_takes_its_scope_out_and_nothing_else() {
-    let open = "permit (principal, action in Action::\"access\", resource);";
-    let broken = "permit (principal, action, resource) when { principal.nope };";
-    let tables = ["sales.orders.lines", "hr.people.staff"];
-    for (file, expected) in [
-        (GLOBAL, ["absent", "absent"]),
-        (SALES, ["absent", "all"]),
-        (ORDERS, ["absent", "all"]),
-        (PEOPLE, ["all", "absent"]),
-    ] {
-        let world = world(&[("governance/policies/open.cedar", open), (file, broken)]);
-        let errors: Vec<_> = world.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
-        assert!(!errors.is_empty());
-        assert_eq!(tables.map(|table| world.rows(&analyst(), table)), expected, "{file}");
-        let orders = world.table(tables[0]).product;
-        assert_eq!(world.policies.is_broken(&orders), expected[0] == "absent");
-    }
-}
-
-#[test]
-fn a_table_that_a_wide_policy_does_not_fit_takes_only_its_product_out() {
-    let world = world(&[(
-        GLOBAL,
-        r#"permit (principal, action in Action::"access", resource);
-           @id("regional") @rows("region IS NULL")
-           forbid (principal, action == Action::"query", resource) unless { principal in Group::"all" };"#,
-    )]);
-    let found: Vec<_> =
-        world.findings.iter().map(|finding| (finding.scope.to_string(), finding.message.clone())).collect();
-    let message =
-        |table: &str| format!("the row filter of `regional` names the column `region`, which {table} does not have");
-    assert_eq!(
-        found,
-        [
-            ("product hr.people".to_owned(), message("hr.people_v1.staff")),
-            ("product sales.orders".to_owned(), message("sales.orders_v1.archive")),
-        ]
-    );
-    assert_eq!(world.rows(&user("u", &["all"], &[]), "hr.people.staff"), "absent");
 }

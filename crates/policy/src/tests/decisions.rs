@@ -293,9 +293,37 @@ fn decisions_are_kept_for_requests_that_are_alike() {
     assert!(Arc::ptr_eq(&first, &ask(&analyst(), LINES, &later)));
     assert!(!Arc::ptr_eq(&first, &ask(&analyst(), LINES, &purposeful)));
     assert!(!Arc::ptr_eq(&first, &ask(&user("ann", &["analysts"], &[]), LINES, &now)));
+    let region = [("region", text("EU"))];
+    assert!(Arc::ptr_eq(&first, &ask(&user("bob", &["analysts"], &region), LINES, &now)), "nobody asks for the name");
+    let robot = Principal::hypothetical(
+        PrincipalKind::Service,
+        "ann",
+        analyst().groups().clone(),
+        analyst().attributes().clone(),
+    );
+    assert!(!Arc::ptr_eq(&first, &ask(&robot, LINES, &now)));
     assert!(!Arc::ptr_eq(&first, &ask(&analyst().supposing(Authentication::Password), LINES, &now)));
     let staff = |request: &RequestContext| ask(&analyst(), "hr.people.staff", request).is_visible();
     assert!(staff(&now) && !staff(&later) && staff(&now));
+}
+
+#[test]
+fn decisions_are_not_shared_where_a_name_counts() {
+    for policy in [
+        r#"forbid (principal == User::"eve", action == Action::"query", resource);"#,
+        r#"@rows("region <> $user") forbid (principal, action == Action::"query", resource == Table::"sales.orders.lines");"#,
+        r#"@rows("region IN (SELECT region FROM hr.people.grants WHERE login = $user)") forbid (principal, action == Action::"query", resource == Table::"sales.orders.lines");"#,
+        r#"@mask("sql:concat($user, $value)") forbid (principal, action == Action::"read", resource == Column::"sales.orders.lines.email");"#,
+        r#"forbid (principal, action == Action::"query", resource) when { principal is User && [User::"eve"].contains(principal) };"#,
+    ] {
+        let world =
+            sound(&[(GLOBAL, &format!("permit (principal, action in Action::\"access\", resource);\n{policy}"))]);
+        let told = ["ann", "eve"].map(|name| {
+            let asked = user(name, &[], &[]);
+            (world.rows(&asked, LINES), world.columns(&asked, LINES))
+        });
+        assert_ne!(told[0], told[1], "{policy}");
+    }
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! SQL of row filters: what is read and printed again, and what is refused.
 
 use super::fixture::{World, sound};
-use crate::sql::{self, Surroundings};
+use crate::sql::{self, Parsed, Surroundings};
 use crate::{Expr, Literal};
 
 fn parse(world: &World, text: &str, masked_value: bool) -> Result<Expr, String> {
     let surroundings =
         Surroundings { attributes: &world.release.mesh().attributes, release: &world.release, masked_value };
-    sql::parse(text, surroundings).map(|parsed| parsed.expr).map_err(|error| {
+    sql::parse(text, surroundings).and_then(Parsed::whole).map_err(|error| {
         let place = error.position.map_or_else(String::new, |(line, column)| format!("{line}:{column}: "));
         let hint = error.hint.map_or_else(String::new, |hint| format!(" ? {hint}"));
         format!("{place}{}{hint}", error.message)
@@ -77,6 +77,18 @@ const REFUSED: &[(&str, &str)] = &[
     ("a = 1; DROP TABLE x", "1:6: one expression is expected, but `;` follows it"),
     ("a = 1 b", "1:7: one expression is expected, but `b` follows it"),
     ("sum(a) > 1", "1:1: `sum` is an aggregate, and a policy looks at one row at a time"),
+    (
+        "a IN (SELECT region FROM hr.people.grants WHERE login)",
+        "1:49: the WHERE of a sub-select is true or false of a row, but `login` is a column of another type",
+    ),
+    (
+        "a IN (SELECT region FROM hr.people.grants WHERE level + 1)",
+        "the WHERE of a sub-select is true or false of a row, but `level + 1` is the result of arithmetic",
+    ),
+    (
+        "a IN (SELECT region FROM hr.people.grants WHERE login IN (SELECT login FROM hr.people.staff WHERE salary))",
+        "the WHERE of a sub-select is true or false of a row, but `salary` is a column of another type",
+    ),
     ("count(*) > 1", "1:1: `count` is an aggregate, and a policy looks at one row at a time"),
     ("rank() OVER (ORDER BY a) = 1", "1:1: a policy looks at one row at a time: no window functions"),
     ("random() < 0.5", "1:1: `random` is not the same for each row of a query ? write `$now`"),
