@@ -1,7 +1,12 @@
-//! Columns for tests.
+//! Columns and schemas for tests.
 
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
 use meshgate_model::Place;
-use meshgate_product::{Column, LogicalType};
+use meshgate_product::{Column, LogicalType, Table};
+
+use crate::promise::promised_field;
 
 /// A column with what is inside it, and nothing else said of it.
 pub(crate) fn column(name: &str, logical_type: Option<LogicalType>, fields: Vec<Column>) -> Column {
@@ -27,6 +32,6 @@ pub(crate) fn column(name: &str, logical_type: Option<LogicalType>, fields: Vec<
 }
 
 /// What a contract promises, as if it were stored so.
-pub(crate) fn promised_schema(table: &meshgate_product::Table) -> arrow::datatypes::Schema {
-    arrow::datatypes::Schema::new(table.columns.iter().map(crate::promise::promised_field).collect::<Vec<_>>())
+pub(crate) fn promised_schema(table: &Table) -> SchemaRef {
+    Arc::new(Schema::new(table.columns.iter().map(promised_field).collect::<Vec<_>>()))
 }
