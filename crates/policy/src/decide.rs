@@ -7,7 +7,7 @@ mod parameters;
 
 use std::sync::Arc;
 
-use cedar_policy::Effect;
+use cedar_policy::{Effect, EntityUid};
 use meshgate_identity::Principal;
 use meshgate_model::{Name, TableAddress};
 use meshgate_product::{Release, Status, Version};
@@ -77,7 +77,8 @@ impl Policies {
                 return Err(Refusal::NotPermitted);
             }
         }
-        let described = entities::of_table(product, version, table).map_err(Refusal::failed)?;
+        let apart = |column: &EntityUid| slice.looks_inside_tables || slice.tells_apart(column);
+        let described = entities::of_table(product, version, table, &apart).map_err(Refusal::failed)?;
         let inquiry = Inquiry::new(self, principal, release, request, described)?;
         let parameters = Parameters { principal, request };
         let permits = inquiry.satisfied(slice, Effect::Permit, Action::Query, &resource)?;

@@ -141,11 +141,15 @@ impl<'a> ColumnEntity<'a> {
     }
 
     /// The entities of this column and everything inside it.
-    pub(crate) fn collect(&self, into: &mut Vec<Entity>) -> Result<(), Box<EntityAttrEvaluationError>> {
-        into.push(self.entity()?);
+    fn collect(&self, into: &mut Described<'a, '_>) -> Result<(), Box<EntityAttrEvaluationError>> {
+        let leaf = self.column.items.is_none() && self.column.fields.is_empty();
+        if leaf && !(into.apart)(&self.uid()) && !into.alike.insert(self.likeness()) {
+            return Ok(());
+        }
+        into.entities.push(self.entity()?);
         let mut element = self.element();
         while let Some(inner) = element {
-            into.push(inner.entity()?);
+            into.entities.push(inner.entity()?);
             element = inner.element();
         }
         self.fields().try_for_each(|field| field.collect(into))
@@ -164,6 +168,14 @@ impl<'a> ColumnEntity<'a> {
         }
         Entity::new(self.uid(), attributes, HashSet::from([self.parent.clone()])).map_err(Box::new)
     }
+}
+
+/// The entities of a table. Of columns without anything inside that need not be told apart, the first stands for all that
+/// are like it: describing a wide table takes longer than asking about it.
+struct Described<'a, 'b> {
+    entities: Vec<Entity>,
+    apart: &'b dyn Fn(&EntityUid) -> bool,
+    alike: HashSet<Likeness<'a>>,
 }
 
 /// The word of the standards for a status.
@@ -186,17 +198,20 @@ pub(crate) fn around_table(
     Ok(vec![domain(&product_of.address.domain), product(product_of, Some(version))?, table(table_of, version)?])
 }
 
-/// Everything of a table: its domain and product, itself, its columns.
+/// Everything of a table: its domain and product, itself, its columns, of which some are to be told `apart` from those that
+/// are like them.
 pub(crate) fn of_table(
     product_of: &Product,
     version: &Version,
     table_of: &Table,
+    apart: &dyn Fn(&EntityUid) -> bool,
 ) -> Result<Vec<Entity>, Box<EntityAttrEvaluationError>> {
-    let mut entities = around_table(product_of, version, table_of)?;
+    let entities = around_table(product_of, version, table_of)?;
+    let mut described = Described { entities, apart, alike: HashSet::new() };
     for column in &table_of.columns {
-        ColumnEntity::of_table(&table_of.address, column).collect(&mut entities)?;
+        ColumnEntity::of_table(&table_of.address, column).collect(&mut described)?;
     }
-    Ok(entities)
+    Ok(described.entities)
 }
 
 fn string(text: &str) -> RestrictedExpression {

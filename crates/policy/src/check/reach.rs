@@ -84,7 +84,7 @@ impl Known {
 
     fn entities(&mut self, product: &Product, version: &Version, table: &Table) -> Option<&Entities> {
         let made = self.0.entry(table.address.clone()).or_insert_with(|| {
-            let entities = entities::of_table(product, version, table).ok()?;
+            let entities = entities::of_table(product, version, table, &|_| true).ok()?;
             Entities::from_entities(entities, None).ok()
         });
         made.as_ref()

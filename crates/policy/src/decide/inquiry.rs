@@ -57,6 +57,10 @@ impl<'a> Inquiry<'a> {
         if policies.peek().is_none() {
             return Ok(rules);
         }
+        // SECURITY: Cedar knows nothing of an entity that was not described, so a forbid of what holds it would not hold.
+        if self.entities.get(resource).is_none() {
+            return Err(Refusal::Failed(format!("{resource} was not described")));
+        }
         let action = Kind::Action.uid(action.as_str());
         let request = Request::new(self.principal.clone(), action, resource.clone(), self.context.clone(), None);
         let request = request.map_err(Refusal::failed)?;

@@ -208,6 +208,13 @@ fn a_policy_about_a_table_may_look_at_its_columns() {
     assert_eq!(world.rows(&analyst(), LINES), "all");
     assert_eq!(world.rows(&analyst(), "sales.orders.archive"), "absent");
     assert_eq!(world.rows(&user("u", &["out"], &[]), LINES), "absent");
+
+    // One of two columns that policies about columns cannot tell apart.
+    let region = "permit (principal, action == Action::\"query\", resource) when { Column::\"hr.people.grants.region\" in resource };
+        permit (principal, action == Action::\"read\", resource);";
+    let world = sound(&[(PEOPLE, region)]);
+    assert_eq!(world.columns(&analyst(), "hr.people.grants"), "login=plain region=plain level=plain");
+    assert_eq!(world.rows(&analyst(), "hr.people.staff"), "absent");
 }
 
 #[test]

@@ -17,6 +17,8 @@ const REGIONAL: &str = "@id(\"r\") @rows(\"region = $region\")
     forbid (principal, action == Action::\"query\", resource == Table::\"sales.orders.lines\");";
 const TAGGED: &str = "@id(\"t\") @rows(\"region IN (SELECT region FROM hr.people.grants)\")
     forbid (principal, action == Action::\"query\", resource) when { resource.tags.contains(\"regional\") };";
+const SENSITIVE: &str = "@id(\"s\") @rows(\"region IS NULL\")
+    forbid (principal, action == Action::\"query\", resource) when { resource.tags.contains(\"sensitive\") };";
 const LEADS_BACK: &str = "@id(\"b\") @rows(\"region IN (SELECT region FROM sales.orders.lines)\")
     forbid (principal, action == Action::\"query\", resource == Table::\"hr.people.grants\");";
 
@@ -43,6 +45,13 @@ fn no_product_breaks_more_than_products() {
             ENTITLED,
             &[(PEOPLE_DOCUMENT, PEOPLE_ODPS.replace("status: active", "status: deprecated"))],
             &["product sales.orders: the product hr.people has no active version"],
+        ),
+        (
+            SENSITIVE,
+            &[(PEOPLE_ODCS, PEOPLE_1.replace("- name: staff", "- name: staff\n    tags: [sensitive]"))],
+            &[
+                "product hr.people: the row filter of `s` names the column `region`, which hr.people_v1.staff does not have",
+            ],
         ),
         (
             ENTITLED_MASK,
