@@ -16,15 +16,15 @@ use meshgate_testkit::{Client, Reply, Wire, World};
 const QUERIES: usize = 1_200;
 
 /// A world that is served, and its reader.
-struct Side {
-    name: &'static str,
-    client: Client,
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
+    pub(crate) client: Client,
     _wire: Wire,
     _world: World,
 }
 
 impl Side {
-    async fn open(name: &'static str, world: World) -> Self {
+    pub(crate) async fn open(name: &'static str, world: World) -> Self {
         let wire = Wire::open(&world).await;
         let token: Secret = world.token("reader", &worlds::GROUPS, &[("region", "EU")]).await;
         Self { name, client: wire.client(Some(&token)).await, _wire: wire, _world: world }

@@ -2,12 +2,14 @@
 //!
 //! * `mesh`: the world that most tests look at.
 //! * `attack`: random queries hunt for leaks in twin worlds.
+//! * `catalogue`: known attacks and incidents, one a line.
 //! * `denials`: who may do what, in one table, on the sockets.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
 
 mod attack;
+mod catalogue;
 mod denials;
 mod mesh;
 mod probes;

@@ -29,10 +29,16 @@ pub(crate) fn planning(error: DataFusionError) -> Error {
             | DataFusionError::Configuration(_)
             | DataFusionError::ArrowError(_, _) => Error::Invalid { text: plan_text(&error) },
             DataFusionError::ResourcesExhausted(_) => memory(),
+            DataFusionError::External(cause) if cause.to_string().starts_with(REGEX) => {
+                Error::invalid("a regular expression in the statement cannot be read")
+            }
             _ => Error::Internal { what: error.to_string() },
         },
     }
 }
+
+/// How the errors of the library for regular expressions begin.
+const REGEX: &str = "regex parse error";
 
 /// An error on the way from the logical to the physical plan. SECURITY: its words may quote the plan below the barrier, with
 /// files, policies and statistics; so only the operator gets them.
@@ -41,11 +47,15 @@ pub(crate) fn lowering(error: DataFusionError) -> Error {
         Ok(ours) => return ours,
         Err(error) => error,
     };
-    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
-        return memory();
-    }
-    let text = PublicText::new("the statement cannot be carried out as it is written")
-        .hint("write it in another way, for example with a sub-query for a computed key");
+    let text = match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => return memory(),
+        DataFusionError::NotImplemented(_) => PublicText::new(
+            "the statement uses something that is not supported here",
+        )
+        .hint("EXISTS and IN with a sub-query stand in WHERE; elsewhere use a join, or a sub-query of one value"),
+        _ => PublicText::new("the statement cannot be carried out as it is written")
+            .hint("write it in another way, for example with a sub-query for a computed key"),
+    };
     Error::Data { text, source: error }
 }
 
@@ -81,7 +91,13 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
 
 /// Errors that went through DataFusion and come from our own crates.
 fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
-    let DataFusionError::External(inner) = error else { return Err(error) };
+    let inner = match error {
+        DataFusionError::External(inner) => inner,
+        DataFusionError::Context(words, inner) => {
+            return own(*inner).map_err(|inner| DataFusionError::Context(words, Box::new(inner)));
+        }
+        other => return Err(other),
+    };
     let inner = match inner.downcast::<meshgate_govern::Error>() {
         Ok(error) => return Ok(Error::Below(error)),
         Err(inner) => inner,

@@ -54,6 +54,8 @@ pub(crate) fn as_query(statement: &Statement) -> Result<Option<Shown>, Error> {
             let name = variable.iter().map(|part| part.value.to_lowercase()).collect::<Vec<_>>().join(".");
             let name = name.strip_prefix("meshgate.").unwrap_or(&name).to_owned();
             match name.as_str() {
+                // What is no single word is some other SHOW, whose words the parser takes for a name.
+                name if name.contains('.') => return Ok(None),
                 "all" => "SELECT name, value FROM meshgate.access.session ORDER BY 1".to_owned(),
                 name => format!("SELECT name, value FROM meshgate.access.session WHERE name = {}", quoted(name)),
             }

@@ -61,8 +61,8 @@ fn read(directory: &Path, environment: Option<&str>, epoch: Epoch, parser: &Pars
 }
 
 impl Release {
-    /// Adds what later checks found. An error about a domain or product takes it out of service, with the message as the
-    /// reason; an error about the mesh refuses the release.
+    /// Adds what later checks found. An error about a domain or product takes it out of service, with place and message as
+    /// the reason; an error about the mesh refuses the release.
     pub fn with_findings(mut self, findings: Vec<Finding>) -> Result<Self, Error> {
         self.findings.extend(findings);
         order(&mut self.findings);
@@ -73,6 +73,7 @@ impl Release {
         // Domains first, so that a product's reasons begin with its domain's.
         errors.sort_by(|a, b| a.scope.cmp(&b.scope));
         for finding in errors {
+            let reason = format!("{}: {}", finding.place, finding.message);
             let hit = |domain: &Name, product: &Name| match &finding.scope {
                 Scope::Mesh => true,
                 Scope::Domain(name) => name == domain,
@@ -80,11 +81,11 @@ impl Release {
             };
             for domain in self.domains.values_mut() {
                 if finding.scope == Scope::Domain(domain.name.clone()) {
-                    domain.state.add(&finding.message);
+                    domain.state.add(&reason);
                 }
                 let name = &domain.name;
                 let products = domain.products.iter_mut().filter(|(product, _)| hit(name, product));
-                products.for_each(|(_, product)| product.state.add(&finding.message));
+                products.for_each(|(_, product)| product.state.add(&reason));
             }
         }
         Ok(self)

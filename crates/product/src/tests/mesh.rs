@@ -209,7 +209,7 @@ fn later_checks_take_scopes_out_of_service() {
         let product = |name| release.product(&address("sales", name)).expect("listed").state.clone();
         (release.domains()["sales"].state.clone(), product("orders"), product("returns"))
     };
-    let out = || ScopeState::Unavailable(vec!["it does not parse".to_owned()]);
+    let out = || ScopeState::Unavailable(vec!["x.cedar: it does not parse".to_owned()]);
     let up = || ScopeState::Serving;
     assert_eq!(states(Severity::Error, &orders), (up(), out(), up()));
     assert_eq!(states(Severity::Error, &sales), (out(), out(), out()));
