@@ -11,13 +11,16 @@ use tokio::net::TcpStream;
 use crate::mesh::world;
 
 /// The columns of the matrix: who, with which groups and attributes. Nobody comes first and has no token.
-const PRINCIPALS: [(&str, &[&str], &[(&str, &str)]); 5] = [
+const PRINCIPALS: [Who; 5] = [
     ("nobody", &[], &[]),
     ("stranger", &[], &[]),
     ("analyst", &["analysts"], &[("region", "EU")]),
     ("owner", &["crm-owners", "sales-owners"], &[]),
     ("steward", &["stewards"], &[]),
 ];
+
+/// A name, groups, attributes.
+type Who = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
 struct Row {
     kind: String,

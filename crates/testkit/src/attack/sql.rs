@@ -1,127 +1,18 @@
 //! Random queries over the twin worlds, biased towards leaks: expressions that fail on some values, masked columns where
 //! they decide something, what statistics could answer, constants drawn from hidden values, names that are hidden.
 
+mod query;
+mod words;
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::canary;
 use super::worlds::{ORDERS, PEOPLE};
+use words::WORDS;
 
-/// A query in parts, so that it can be made simpler.
-#[derive(Clone, Debug, Default)]
-pub struct Query {
-    /// In front of all: `EXPLAIN`.
-    explain: bool,
-    /// Whether it stands in a CTE.
-    cte: bool,
-    distinct: bool,
-    select: Vec<String>,
-    from: String,
-    filter: Vec<String>,
-    group: Vec<String>,
-    having: Option<String>,
-    /// A second query of the same columns, behind UNION and the like.
-    other: Option<(&'static str, Box<Query>)>,
-    order: Vec<String>,
-    limit: Option<(usize, usize)>,
-    /// Text as it stands, instead of all parts.
-    whole: Option<String>,
-}
-
-/// What may be compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Rows that a reference without policies gives, too.
-    Rows,
-    /// Plans, listings, errors: only twins are compared.
-    Words,
-}
-
-impl Query {
-    /// The text.
-    pub fn sql(&self) -> String {
-        if let Some(whole) = &self.whole {
-            return whole.clone();
-        }
-        let mut sql = self.core();
-        if let Some((operator, other)) = &self.other {
-            sql = format!("{sql} {operator} {}", other.core());
-        }
-        if !self.order.is_empty() {
-            sql += &format!(" ORDER BY {}", self.order.join(", "));
-        }
-        if let Some((limit, offset)) = self.limit {
-            sql += &format!(" LIMIT {limit} OFFSET {offset}");
-        }
-        if self.cte {
-            sql = format!("WITH c AS ({sql}) SELECT * FROM c");
-        }
-        if self.explain { format!("EXPLAIN {sql}") } else { sql }
-    }
-
-    fn core(&self) -> String {
-        let distinct = if self.distinct { "DISTINCT " } else { "" };
-        let mut sql = format!("SELECT {distinct}{} FROM {}", self.select.join(", "), self.from);
-        if !self.filter.is_empty() {
-            sql += &format!(" WHERE {}", self.filter.join(" AND "));
-        }
-        if !self.group.is_empty() {
-            sql += &format!(" GROUP BY {}", self.group.join(", "));
-        }
-        if let Some(having) = &self.having {
-            sql += &format!(" HAVING {having}");
-        }
-        sql
-    }
-
-    /// Whether the rows come in an order.
-    pub fn is_ordered(&self) -> bool {
-        !self.order.is_empty() && !self.cte
-    }
-
-    /// What may be compared.
-    pub fn kind(&self) -> Kind {
-        if self.whole.is_some() || self.explain { Kind::Words } else { Kind::Rows }
-    }
-
-    /// Queries with one part less each.
-    pub fn simpler(&self) -> Vec<Self> {
-        let mut all = Vec::new();
-        let mut push = |change: &dyn Fn(&mut Self)| {
-            let mut query = self.clone();
-            change(&mut query);
-            all.push(query);
-        };
-        if self.cte {
-            push(&|query| query.cte = false);
-        }
-        if self.other.is_some() {
-            push(&|query| query.other = None);
-        }
-        if self.distinct {
-            push(&|query| query.distinct = false);
-        }
-        for index in 0..self.filter.len() {
-            push(&|query| drop(query.filter.remove(index)));
-        }
-        if self.having.is_some() {
-            push(&|query| query.having = None);
-        }
-        if self.limit.is_some() {
-            push(&|query| query.limit = None);
-        }
-        if !self.order.is_empty() && self.limit.is_none() {
-            push(&|query| query.order.clear());
-        }
-        if self.select.len() > 1 && self.other.is_none() && self.group.is_empty() && self.order.is_empty() {
-            for index in 0..self.select.len() {
-                push(&|query| drop(query.select.remove(index)));
-            }
-        }
-        all
-    }
-}
+pub use query::{Kind, Query};
 
 /// Writes queries.
 pub struct Writer {
@@ -465,50 +356,6 @@ impl Writer {
         from.choose(&mut self.random).expect("something to pick")
     }
 }
-
-/// Plans, listings, names: `{t}` is a table of people.
-const WORDS: &[&str] = &[
-    "SELECT secret FROM {t}",
-    "SELECT p.secret FROM {t} p WHERE p.secret > 'a'",
-    "SELECT id FROM {t} ORDER BY secret",
-    "SELECT address['zip'] FROM {t}",
-    "SELECT arrow_typeof(address) FROM {t} ORDER BY 1 LIMIT 1",
-    "SELECT * FROM {t} ORDER BY id LIMIT 3",
-    "SELECT * EXCEPT (secret) FROM {t}",
-    "SELECT id FROM {t} FOR VERSION AS OF 7",
-    "SELECT id FROM {t} FOR TIMESTAMP AS OF '1999-01-01T00:00:00Z'",
-    "SELECT unnest(words) AS word, id FROM {t} ORDER BY id, word",
-    "SELECT count(*), array_length(words) FROM {t} GROUP BY 2",
-    "DESCRIBE {t}",
-    "SHOW COLUMNS FROM {t}",
-    "SHOW TABLES",
-    "SHOW SCHEMAS",
-    "SHOW ALL",
-    "EXPLAIN VERBOSE SELECT * FROM {t} WHERE salary > 7000",
-    "EXPLAIN FORMAT TREE SELECT count(*), max(salary) FROM {t}",
-    "EXPLAIN FORMAT INDENT SELECT id FROM {t} ORDER BY salary LIMIT 3",
-    "EXPLAIN ANALYZE SELECT * FROM {t}",
-    "SELECT * FROM information_schema.tables ORDER BY 1, 2, 3",
-    "SELECT * FROM information_schema.columns ORDER BY 1, 2, 3, 4",
-    "SELECT * FROM information_schema.schemata ORDER BY 1, 2",
-    "SELECT * FROM meshgate.catalog.domains",
-    "SELECT * FROM meshgate.catalog.products",
-    "SELECT * FROM meshgate.catalog.tables",
-    "SELECT * FROM meshgate.catalog.columns",
-    "SELECT * FROM meshgate.access.mine",
-    "SELECT * FROM hr.staff.payroll",
-    "SELECT * FROM hr.staff.payroly",
-    "SELECT * FROM hr.vault.chest",
-    "DESCRIBE hr.vault.chest",
-    "EXPLAIN SELECT * FROM hr.staff.payroll",
-    "SELECT * FROM hr.staff_v1.people ORDER BY id LIMIT 2",
-    "SELECT * FROM hr.staff_v2.people",
-    "SELECT count(*) FROM {t} a, {t} b",
-    "SELECT a.id FROM {t} a JOIN {t} b ON a.salary = b.salary AND a.id < b.id ORDER BY 1",
-    "SELECT sum(CAST(note AS INT)) FROM {t}",
-    "SELECT count(*) FILTER (WHERE 1 / (salary - 5000) >= 0) FROM {t}",
-    "SELECT id FROM {t} WHERE regexp_like(note, '^(C|c)NRY')",
-];
 
 #[cfg(test)]
 mod tests {

@@ -257,13 +257,12 @@ fn orders_batch(people: &[Person]) -> RecordBatch {
             rows.push((person.id * 10 + number, person.id, units, if seen { "open" } else { "CNRY-order" }));
         }
     }
-    let ints = |of: &dyn Fn(&(i64, i64, i64, &str)) -> i64| {
-        Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef
-    };
+    let ints =
+        |of: fn(&(i64, i64, i64, &str)) -> i64| Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
     let columns: [(&str, ArrayRef); 4] = [
-        ("id", ints(&|row| row.0)),
-        ("person", ints(&|row| row.1)),
-        ("units", ints(&|row| row.2)),
+        ("id", ints(|row| row.0)),
+        ("person", ints(|row| row.1)),
+        ("units", ints(|row| row.2)),
         ("status", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.3)))),
     ];
     RecordBatch::try_from_iter(columns).expect("columns of one length")

@@ -41,7 +41,7 @@ const OWNED: &[Owned] = &[
     Owned { dependency: "cedar-policy", owners: &["policy"], instead: "ask `policy` for a Decision" },
     Owned {
         dependency: "sqlx",
-        // table-iceberg by necessity: a driver has to be linked for iceberg's SQL catalog to find one.
+        // table-iceberg asks Iceberg's SQL catalogs where a table's metadata is.
         owners: &["state", "table-iceberg"],
         instead: "keep state in `state`",
     },
