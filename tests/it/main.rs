@@ -4,6 +4,7 @@
 //! * `attack`: random queries hunt for leaks in twin worlds.
 //! * `catalogue`: known attacks and incidents, one a line.
 //! * `denials`: who may do what, in one table, on the sockets.
+//! * `handles`: forged tickets and handles; releases do not mix.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
@@ -11,6 +12,7 @@
 mod attack;
 mod catalogue;
 mod denials;
+mod handles;
 mod mesh;
 mod probes;
 mod slt;

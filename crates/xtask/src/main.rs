@@ -4,6 +4,7 @@
 //!   dependencies, file sizes, module docs. Each finding names file and line and says what to do. See [`tidy`].
 //! * `test`: everything that can fail: `cargo test --workspace`, then the real clients against a real binary. See
 //!   [`test`].
+//! * `attack`: random queries hunt for leaks in twin worlds for as long as one likes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +19,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   tidy                 check the rules of the house
   test [--no-clients]  unit, doc and integration tests, then the client matrix of tests/clients
                        (MESHGATE_BIN: the binary for the clients; built in the dev profile if not set)
+  attack [--minutes N] random queries in twin worlds, for 10 minutes or N, with a new seed
+                       (MESHGATE_ATTACK_SEED: the seed of a run to repeat)
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["tidy"] => root().and_then(|root| tidy::run(&root)),
         ["test"] => root().and_then(|root| test::run(&root, test::Clients::Run)),
+        ["attack"] => root().and_then(|root| test::attack(&root, "10")),
+        ["attack", "--minutes", minutes] => root().and_then(|root| test::attack(&root, minutes)),
         ["test", "--no-clients"] => root().and_then(|root| test::run(&root, test::Clients::Skip)),
         _ => {
             say(USAGE);

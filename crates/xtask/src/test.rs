@@ -24,6 +24,14 @@ pub(crate) fn run(root: &Path, clients: Clients) -> anyhow::Result<()> {
     step(Command::new("python3").current_dir(root).arg("tests/clients/run.py").env("MESHGATE_BIN", binary))
 }
 
+/// The long form of the hunt for leaks.
+pub(crate) fn attack(root: &Path, minutes: &str) -> anyhow::Result<()> {
+    let minutes: u64 = minutes.parse().with_context(|| format!("`{minutes}` is no number of minutes"))?;
+    let mut test = cargo(root);
+    test.args(["test", "--package", "meshgate-tests", "--test", "it", "attack::", "--", "--nocapture"]);
+    step(test.env("MESHGATE_ATTACK_SECONDS", (minutes * 60).to_string()))
+}
+
 /// The binary the clients talk to: the one that the caller names, else one built now in the dev profile.
 fn binary(root: &Path) -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os("MESHGATE_BIN") {
