@@ -54,7 +54,13 @@ fn forgeries(real: &[u8], other: &[u8]) -> Vec<Vec<u8>> {
     let longer = (0..=255).map(|byte| [real, &[byte]].concat());
     let spliced = (1..real.len().min(other.len())).map(|at| [&real[..at], &other[at..]].concat());
     let swapped = (1..real.len()).map(|at| [&real[at..], &real[..at]].concat());
-    flipped.chain(cut).chain(longer).chain(spliced).chain(swapped).filter(|forged| forged != real && forged != other).collect()
+    flipped
+        .chain(cut)
+        .chain(longer)
+        .chain(spliced)
+        .chain(swapped)
+        .filter(|forged| forged != real && forged != other)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

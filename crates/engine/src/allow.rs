@@ -1,18 +1,28 @@
 //! What a query may be made of, whatever parses.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor};
 
-use crate::Error;
+use crate::{Error, Options};
+use meshgate_model::PublicText;
+
 use crate::request::refused;
 use crate::text::PIN_MARK;
 
 /// Refuses what hides inside a query: writes in CTEs, SELECT INTO, locks, table functions; and clauses that the planner
 /// would silently leave out, so that more rows came back than were asked for. `pins` is how many AS OF were written.
-pub(crate) fn allow_query(statement: &Statement, pins: usize) -> Result<(), Error> {
-    let mut inspector = Inspector { pinned: 0 };
-    match statement.visit(&mut inspector) {
+pub(crate) fn allow_query(statement: &Statement, pins: usize, options: &Options) -> Result<(), Error> {
+    let mut inspector = Inspector::default();
+    let visited = statement.visit(&mut inspector);
+    if inspector.relations > options.sql_relations_max {
+        let most = options.sql_relations_max;
+        let text = PublicText::new(format!("the statement reads more than {most} tables"))
+            .hint("a WITH query counts as often as it is read; break the statement up");
+        return Err(Error::Limited { text });
+    }
+    match visited {
         // INVARIANT: an AS OF that is no table's would be left out.
         ControlFlow::Continue(()) if inspector.pinned != pins => Err(refused(STRAY_PIN)),
         ControlFlow::Continue(()) => Ok(()),
@@ -28,14 +38,27 @@ pub(crate) fn is_pinned(name: &ObjectName) -> bool {
     name.0.last().and_then(|part| part.as_ident()).is_some_and(|last| last.value.contains(PIN_MARK))
 }
 
+#[derive(Default)]
 struct Inspector {
     pinned: usize,
+    /// How many relations the statement reads once every WITH query is put where it is read, which is what planning does.
+    relations: usize,
+    /// The same of each WITH query, by name.
+    of_ctes: HashMap<String, usize>,
+    /// The names of WITH queries that are still to be seen, by where they stand.
+    names: HashMap<*const Query, String>,
+    /// What the queries around this one have read before it.
+    outside: Vec<usize>,
 }
 
 impl Visitor for Inspector {
     type Break = &'static str;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.names.insert(&raw const *cte.query, cte.alias.name.value.to_lowercase());
+        }
+        self.outside.push(std::mem::take(&mut self.relations));
         first([
             (!query.locks.is_empty(), "SELECT FOR UPDATE"),
             (query.for_clause.is_some(), "FOR XML, FOR JSON and FOR BROWSE"),
@@ -43,6 +66,18 @@ impl Visitor for Inspector {
             (query.format_clause.is_some(), "FORMAT"),
         ])?;
         body(&query.body)
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        let inside = self.relations;
+        self.relations = self.outside.pop().unwrap_or_default();
+        match self.names.remove(&(&raw const *query)) {
+            Some(name) => {
+                self.of_ctes.insert(name, inside);
+            }
+            None => self.relations = self.relations.saturating_add(inside),
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
@@ -60,6 +95,11 @@ impl Visitor for Inspector {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         if let TableFactor::Table { name, .. } = factor {
             self.pinned += usize::from(is_pinned(name));
+            let cte = match name.0.as_slice() {
+                [only] => only.as_ident().and_then(|name| self.of_ctes.get(&name.value.to_lowercase())),
+                _ => None,
+            };
+            self.relations = self.relations.saturating_add(cte.copied().unwrap_or(1));
         }
         match factor {
             TableFactor::Table { args: Some(_), .. }
@@ -97,5 +137,36 @@ fn first<const N: usize>(checks: [(bool, &'static str); N]) -> ControlFlow<&'sta
     match checks.into_iter().find(|(found, _)| *found) {
         Some((_, what)) => ControlFlow::Break(what),
         None => ControlFlow::Continue(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshgate_model::{Failure, Fault};
+
+    use crate::{Options, Request};
+
+    #[test]
+    fn relations_are_counted_as_often_as_they_are_read() {
+        let doubling = |times: usize| {
+            let parts =
+                (1..=times).map(|n| format!("c{n} AS (SELECT * FROM c{m} UNION ALL SELECT * FROM c{m})", m = n - 1));
+            format!("WITH c0 AS (SELECT * FROM t), {} SELECT * FROM C{times}", parts.collect::<Vec<_>>().join(", "))
+        };
+        let joins = |count: usize| format!("SELECT 1 FROM t{}", " JOIN t USING (a)".repeat(count - 1));
+        let options = Options { sql_relations_max: 16, ..Options::default() };
+        for (sql, fits) in [
+            (doubling(4), true),
+            (doubling(5), false),
+            (doubling(39), false),
+            (format!("SELECT * FROM ({}) x", doubling(5)), false),
+            (format!("SELECT 1 WHERE 1 IN ({})", doubling(5)), false),
+            (joins(16), true),
+            (joins(17), false),
+            ("WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n FROM r) SELECT * FROM r".to_owned(), true),
+        ] {
+            let fault = Request::read(&sql, &options).map(drop).map_err(|error| error.fault());
+            assert_eq!(fault, if fits { Ok(()) } else { Err(Fault::Limited) }, "{sql}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
@@ -164,9 +165,12 @@ impl Engine {
         &self,
         step: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        match AbortOnDrop(self.handle()?.spawn(step)).await {
-            Ok(result) => result,
-            Err(error) => Err(Error::Internal { what: format!("a query thread: {error}") }),
+        let seconds = self.options.deadline_s_default;
+        let step = AbortOnDrop(self.handle()?.spawn(step));
+        match tokio::time::timeout(Duration::from_secs(seconds.into()), step).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(Error::Internal { what: format!("a query thread: {error}") }),
+            Err(_) => Err(Error::DeadlineExceeded { seconds }),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Options {
     pub sql_tokens_max: usize,
     /// Operators of one statement: `+`, `AND`, `UNION` and the like.
     pub sql_operators_max: usize,
+    /// Tables that one statement reads, each WITH query counted as often as it is read.
+    pub sql_relations_max: usize,
     /// How deep a statement may nest.
     pub sql_depth_max: usize,
 }
@@ -54,6 +56,7 @@ impl Default for Options {
             sql_bytes_max: 1 << 20,
             sql_tokens_max: 100_000,
             sql_operators_max: 4_000,
+            sql_relations_max: 256,
             sql_depth_max: 60,
         }
     }

@@ -61,11 +61,11 @@ impl Request {
     fn classify(statement: Statement, pins: usize, options: &Options) -> Result<Kind, Error> {
         Ok(match statement {
             Statement::Query(_) => {
-                allow_query(&statement, pins)?;
+                allow_query(&statement, pins, options)?;
                 Kind::Query(Box::new(statement))
             }
             Statement::Explain { analyze: false, statement, .. } if matches!(*statement, Statement::Query(_)) => {
-                allow_query(&statement, pins)?;
+                allow_query(&statement, pins, options)?;
                 Kind::Explain(statement)
             }
             // Its counters would tell of rows that the principal may not see.
