@@ -6,7 +6,7 @@ use meshgate_testkit::attack::answer::Answer;
 use meshgate_testkit::attack::worlds;
 use tonic::Code;
 
-use crate::attack::Side;
+use crate::attack::{Side, is_quick, twins};
 
 struct Case {
     id: &'static str,
@@ -34,12 +34,12 @@ fn cases() -> Vec<Case> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_holds_in_all_twin_worlds() {
     let first = Side::open("the first world", worlds::world(worlds::FIRST).await).await;
-    let mut twins = Vec::new();
-    for (name, secrets) in worlds::twins() {
-        twins.push(Side::open(name, worlds::world(secrets).await).await);
-    }
+    let twins = twins().await;
     let (mut wrong, mut kinds, mut incidents, mut asked) = (Vec::new(), BTreeMap::new(), BTreeSet::new(), 0);
     for case in cases() {
+        if is_quick() && !wrong.is_empty() {
+            break;
+        }
         *kinds.entry(case.kind).or_insert(0) += 1;
         if case.id.starts_with("incident") {
             incidents.insert(case.id);

@@ -6,6 +6,7 @@
 //! * `denials`: who may do what, in one table, on the sockets.
 //! * `handles`: forged tickets and handles; releases do not mix.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
+//! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
 
@@ -14,6 +15,7 @@ mod catalogue;
 mod denials;
 mod handles;
 mod mesh;
+mod policies;
 mod probes;
 mod slt;
 mod spine;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor};
 
 use crate::{Error, Options};
-use meshgate_model::PublicText;
+use meshgate_model::{PublicText, mutant};
 
 use crate::request::refused;
 use crate::text::PIN_MARK;
@@ -22,9 +22,16 @@ pub(crate) fn allow_query(statement: &Statement, pins: usize, options: &Options)
             .hint("a WITH query counts as often as it is read; break the statement up");
         return Err(Error::Limited { text });
     }
+    if inspector.depth > options.sql_depth_max {
+        let text = PublicText::new(format!("the statement's queries lie more than {} deep", options.sql_depth_max))
+            .hint("WITH queries that build on each other count; break the statement up");
+        return Err(Error::Limited { text });
+    }
     match visited {
         // INVARIANT: an AS OF that is no table's would be left out.
-        ControlFlow::Continue(()) if inspector.pinned != pins => Err(refused(STRAY_PIN)),
+        ControlFlow::Continue(()) if inspector.pinned != pins && !mutant("a stray AS OF is left out") => {
+            Err(refused(STRAY_PIN))
+        }
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(what) => Err(refused(what)),
     }
@@ -43,12 +50,21 @@ struct Inspector {
     pinned: usize,
     /// How many relations the statement reads once every WITH query is put where it is read, which is what planning does.
     relations: usize,
-    /// The same of each WITH query, by name.
-    of_ctes: HashMap<String, usize>,
+    /// How many queries deep the deepest of them lies.
+    depth: usize,
+    /// Both of each WITH query, by name.
+    of_ctes: HashMap<String, (usize, usize)>,
     /// The names of WITH queries that are still to be seen, by where they stand.
     names: HashMap<*const Query, String>,
-    /// What the queries around this one have read before it.
-    outside: Vec<usize>,
+    /// Both of the queries around this one, as far as they were seen before it.
+    outside: Vec<(usize, usize)>,
+}
+
+impl Inspector {
+    fn reads(&mut self, (relations, depth): (usize, usize)) {
+        self.relations = self.relations.saturating_add(relations);
+        self.depth = self.depth.max(depth);
+    }
 }
 
 impl Visitor for Inspector {
@@ -58,7 +74,7 @@ impl Visitor for Inspector {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.names.insert(&raw const *cte.query, cte.alias.name.value.to_lowercase());
         }
-        self.outside.push(std::mem::take(&mut self.relations));
+        self.outside.push((std::mem::take(&mut self.relations), std::mem::take(&mut self.depth)));
         first([
             (!query.locks.is_empty(), "SELECT FOR UPDATE"),
             (query.for_clause.is_some(), "FOR XML, FOR JSON and FOR BROWSE"),
@@ -69,13 +85,13 @@ impl Visitor for Inspector {
     }
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        let inside = self.relations;
-        self.relations = self.outside.pop().unwrap_or_default();
+        let inside = (self.relations, self.depth + 1);
+        (self.relations, self.depth) = self.outside.pop().unwrap_or_default();
         match self.names.remove(&(&raw const *query)) {
             Some(name) => {
                 self.of_ctes.insert(name, inside);
             }
-            None => self.relations = self.relations.saturating_add(inside),
+            None => self.reads(inside),
         }
         ControlFlow::Continue(())
     }
@@ -83,7 +99,7 @@ impl Visitor for Inspector {
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
         first([
             (select.into.is_some(), "SELECT INTO"),
-            (select.prewhere.is_some(), "PREWHERE"),
+            (select.prewhere.is_some() && !mutant("PREWHERE is left out"), "PREWHERE"),
             (!select.connect_by.is_empty(), "CONNECT BY"),
             (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
             (select.value_table_mode.is_some(), "SELECT AS STRUCT and AS VALUE"),
@@ -99,12 +115,16 @@ impl Visitor for Inspector {
                 [only] => only.as_ident().and_then(|name| self.of_ctes.get(&name.value.to_lowercase())),
                 _ => None,
             };
-            self.relations = self.relations.saturating_add(cte.copied().unwrap_or(1));
+            self.reads(cte.copied().unwrap_or((1, 0)));
         }
         match factor {
             TableFactor::Table { args: Some(_), .. }
             | TableFactor::TableFunction { .. }
-            | TableFactor::Function { .. } => ControlFlow::Break("a table function"),
+            | TableFactor::Function { .. }
+                if !mutant("table functions are served") =>
+            {
+                ControlFlow::Break("a table function")
+            }
             TableFactor::Table { version: Some(_), .. } => ControlFlow::Break("this form of time travel"),
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 ControlFlow::Break("TABLESAMPLE")
@@ -153,6 +173,10 @@ mod tests {
                 (1..=times).map(|n| format!("c{n} AS (SELECT * FROM c{m} UNION ALL SELECT * FROM c{m})", m = n - 1));
             format!("WITH c0 AS (SELECT * FROM t), {} SELECT * FROM C{times}", parts.collect::<Vec<_>>().join(", "))
         };
+        let chain = |length: usize| {
+            let parts = (1..length).map(|n| format!("c{n} AS (SELECT * FROM c{})", n - 1));
+            format!("WITH c0 AS (SELECT 1), {} SELECT * FROM c{}", parts.collect::<Vec<_>>().join(", "), length - 1)
+        };
         let joins = |count: usize| format!("SELECT 1 FROM t{}", " JOIN t USING (a)".repeat(count - 1));
         let options = Options { sql_relations_max: 16, ..Options::default() };
         for (sql, fits) in [
@@ -161,6 +185,8 @@ mod tests {
             (doubling(39), false),
             (format!("SELECT * FROM ({}) x", doubling(5)), false),
             (format!("SELECT 1 WHERE 1 IN ({})", doubling(5)), false),
+            (chain(40), true),
+            (chain(2_000), false),
             (joins(16), true),
             (joins(17), false),
             ("WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n FROM r) SELECT * FROM r".to_owned(), true),

@@ -21,7 +21,7 @@ use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use meshgate_govern::{GovernedTable, functions};
-use meshgate_model::Instant;
+use meshgate_model::{Instant, mutant};
 use meshgate_table::Pin;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ use crate::plan::result_schema;
 use crate::pool::QueryPool;
 use crate::request::Kind;
 use crate::text::PIN_MARK;
-use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, reads, twins};
+use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, reads, recursion, twins};
 
 /// Plans and executes over governed tables.
 pub struct Engine {
@@ -218,6 +218,7 @@ enum Logical {
 struct Session {
     state: SessionState,
     cancelled: CancellationToken,
+    recursion_rows_max: usize,
 }
 
 impl Session {
@@ -237,9 +238,13 @@ impl Session {
             .with_runtime_env(environment)
             // SECURITY: the names that the optimizer makes up are numbered here; with one counter for all, a plan would
             // tell how many queries others have asked meanwhile.
-            .with_execution_props(ExecutionProps::new())
+            .with_execution_props(if mutant("all queries share a counter") {
+                engine.functions.execution_props().clone()
+            } else {
+                ExecutionProps::new()
+            })
             .build();
-        Ok(Self { state, cancelled: CancellationToken::new() })
+        Ok(Self { state, cancelled: CancellationToken::new(), recursion_rows_max: engine.options.recursion_rows_max })
     }
 
     async fn logical(&self, input: &PlanInput) -> Result<(Logical, Tables), Error> {
@@ -298,6 +303,7 @@ impl Session {
     async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, Error> {
         let planner = self.state.query_planner();
         let plan = planner.create_physical_plan(plan, &self.state).await.map_err(lowering)?;
+        let plan = recursion::bounded(plan, self.recursion_rows_max).map_err(lowering)?;
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)
     }
 

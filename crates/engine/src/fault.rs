@@ -5,7 +5,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use meshgate_model::PublicText;
+use meshgate_model::{PublicText, mutant};
 
 use crate::context::NO_TABLE;
 use crate::{Error, twins};
@@ -43,6 +43,9 @@ const REGEX: &str = "regex parse error";
 /// An error on the way from the logical to the physical plan. SECURITY: its words may quote the plan below the barrier, with
 /// files, policies and statistics; so only the operator gets them.
 pub(crate) fn lowering(error: DataFusionError) -> Error {
+    if mutant("errors quote plans") {
+        return planning(error);
+    }
     let error = match own(error) {
         Ok(ours) => return ours,
         Err(error) => error,
@@ -61,6 +64,9 @@ pub(crate) fn lowering(error: DataFusionError) -> Error {
 
 /// An error of execution.
 pub(crate) fn executing(error: DataFusionError) -> Error {
+    if mutant("errors quote values") {
+        return planning(error);
+    }
     let error = match own(error) {
         Ok(ours) => return ours,
         Err(error) => error,

@@ -25,6 +25,7 @@ mod parameters;
 mod plan;
 mod pool;
 mod reads;
+mod recursion;
 mod request;
 mod show;
 mod text;

@@ -27,6 +27,8 @@ pub struct Options {
     pub queue_len_max: usize,
     /// Rows of one result; 0 for no limit.
     pub result_rows_max: u64,
+    /// Rows that all steps of a recursive query make together.
+    pub recursion_rows_max: usize,
     /// Bytes of one statement's text.
     pub sql_bytes_max: usize,
     /// Tokens of one statement.
@@ -35,7 +37,7 @@ pub struct Options {
     pub sql_operators_max: usize,
     /// Tables that one statement reads, each WITH query counted as often as it is read.
     pub sql_relations_max: usize,
-    /// How deep a statement may nest.
+    /// How deep a statement may nest, WITH queries that build on each other included.
     pub sql_depth_max: usize,
 }
 
@@ -53,6 +55,7 @@ impl Default for Options {
             queries_per_principal_max: 32,
             queue_len_max: 256,
             result_rows_max: 0,
+            recursion_rows_max: 10_000_000,
             sql_bytes_max: 1 << 20,
             sql_tokens_max: 100_000,
             sql_operators_max: 4_000,

@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ResetStatement, Set, Statement, Use, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use meshgate_model::mutant;
 
 use crate::allow::{STRAY_PIN, allow_query, is_pinned};
 use crate::{Error, Options, show, text};
@@ -69,6 +70,9 @@ impl Request {
                 Kind::Explain(statement)
             }
             // Its counters would tell of rows that the principal may not see.
+            Statement::Explain { analyze: true, statement, .. } if mutant("EXPLAIN ANALYZE is served") => {
+                Kind::Explain(statement)
+            }
             Statement::Explain { analyze: true, .. } => return Err(refused("EXPLAIN ANALYZE")),
             Statement::Explain { .. } => return Err(refused("EXPLAIN of anything but a query")),
             Statement::ExplainTable { table_name, .. } if pins == usize::from(is_pinned(&table_name)) => {

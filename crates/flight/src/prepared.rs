@@ -7,7 +7,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use meshgate_gateway::{Description, SessionOptions};
-use meshgate_model::{Entropy, Fingerprint};
+use meshgate_model::{Entropy, Fingerprint, mutant};
 use parking_lot::Mutex;
 use prost::Message;
 
@@ -140,7 +140,9 @@ struct HandleMessage {
 
 fn open(sealer: &Sealer, owner: Fingerprint, handle: &[u8]) -> Option<Id> {
     let claim = sealer.open(Purpose::Handle, handle)?;
-    let message = HandleMessage::decode(claim.as_slice()).ok().filter(|message| message.owner == owner.0)?;
+    let message = HandleMessage::decode(claim.as_slice())
+        .ok()
+        .filter(|message| message.owner == owner.0 || mutant("a handle is anybody's"))?;
     message.id.try_into().ok()
 }
 

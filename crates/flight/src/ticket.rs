@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use meshgate_gateway::SessionOptions;
-use meshgate_model::{Epoch, Fingerprint, Instant, QueryId};
+use meshgate_model::{Epoch, Fingerprint, Instant, QueryId, mutant};
 use prost::Message;
 
 use crate::Error;
@@ -66,7 +66,9 @@ impl Ticket {
         let claim = sealer.open(Purpose::Ticket, bytes).ok_or(Error::Gone)?;
         let ticket = TicketMessage::decode(claim.as_slice()).ok().and_then(|message| Self::try_from(message).ok());
         // SECURITY: no difference between forged, expired and somebody else's.
-        ticket.filter(|ticket| ticket.owner == owner && ticket.until > now).ok_or(Error::Gone)
+        ticket
+            .filter(|ticket| (ticket.owner == owner || mutant("a ticket is anybody's")) && ticket.until > now)
+            .ok_or(Error::Gone)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use meshgate_engine::TableName;
 use meshgate_identity::Principal;
-use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress};
+use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress, mutant};
 use meshgate_policy::{Decision, Policies, RequestContext};
 use meshgate_product::{Documents, Domain, Location, Product, Release, ScopeState, StorageGrant, Table, Version};
 use meshgate_table::{CatalogRef, Credentials, DomainStores, Format, Grant, Source, StoreOptions};
@@ -128,6 +128,9 @@ impl Mesh {
     /// SECURITY: rules of a product that is out of service are not known, so those it had last decide who learns that it
     /// exists; to all others it is as absent as a name that never was.
     pub(crate) fn knew(&self, principal: &Principal, request: &RequestContext, name: &TableName) -> bool {
+        if mutant("an outage tells who is not to know") {
+            return true;
+        }
         self.last_served.values().any(|mesh| {
             let found = mesh.find(&name.catalog, &name.schema, &name.table);
             found.is_some_and(|found| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meshgate_engine::Plan;
 use meshgate_ledger::{Client, Denial, End, Intent, Ledger, MaskUse, Outcome, TableUse, Who};
-use meshgate_model::{Clock, Epoch, Failure, Instant, QueryId};
+use meshgate_model::{Clock, Epoch, Failure, Instant, QueryId, mutant};
 
 use crate::{Caller, Error};
 
@@ -39,7 +39,9 @@ pub(crate) struct Metered {
 impl Asked {
     /// Passes a step's result on; a failure is recorded with its reason.
     pub(crate) fn step<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &result {
+        if let Err(error) = &result
+            && !mutant("a denial is not written")
+        {
             tracing::info!(query = %self.id, principal = self.caller.name(), %error, "refused");
             self.ledger.append_lazy(Denial {
                 query: Some(self.id),
@@ -78,7 +80,9 @@ impl Asked {
             tables: tables.collect(),
         };
         let started = self.clock.now();
-        self.ledger.append(intent).await.map_err(Error::below)?;
+        if !mutant("an intent is not written") {
+            self.ledger.append(intent).await.map_err(Error::below)?;
+        }
         Ok(Intended { ledger: self.ledger, clock: self.clock, id: self.id, started })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use meshgate_model::{Instant, QueryId, TableAddress};
+use meshgate_model::{Instant, QueryId, TableAddress, mutant};
 use meshgate_policy::{Decision, RequestContext};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,9 @@ impl Running {
     /// Ends every query whose principal has other rights under the mesh in force, at this time.
     pub(crate) fn recheck(&self, mesh: &Arc<Mesh>, at: Instant) {
         for entry in self.entries() {
+            if mutant("running queries keep lost rights") {
+                continue;
+            }
             let request = RequestContext { now: at, ..entry.view.request.clone() };
             let now = View { mesh: mesh.clone(), request, ..entry.view.clone() };
             let unchanged = |(address, before): &(TableAddress, Arc<Decision>)| {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use meshgate_engine::TableName;
-use meshgate_model::Urn;
+use meshgate_model::{Urn, mutant};
 use meshgate_policy::{Access, ColumnVerdict, Reading};
 use meshgate_product::{Column, Domain, Product, Status, Table, Version};
 
@@ -118,7 +118,7 @@ impl Listed<'_> {
     /// The columns that exist for the principal, with their verdicts.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&Column, &ColumnVerdict)> {
         let all = self.table.columns.iter().zip(&self.verdicts);
-        all.filter(|(_, verdict)| verdict.reading != Reading::Hidden)
+        all.filter(|(_, verdict)| verdict.reading != Reading::Hidden || mutant("the catalog lists hidden columns"))
     }
 
     /// The same, each with the type that the contract promises of what may be read of it.
@@ -137,6 +137,9 @@ impl Listed<'_> {
 /// A column without the fields that are hidden inside it.
 fn readable(column: &Column, inside: &[ColumnVerdict]) -> Column {
     let mut left = column.clone();
+    if mutant("types name hidden fields") {
+        return left;
+    }
     if let Some(item) = &column.items {
         left.items = Some(Box::new(readable(item, inside)));
         return left;
@@ -220,6 +223,9 @@ fn session(options: &SessionOptions) -> Vec<Row> {
 /// Whether the principal may see a version of a product in the catalog: it may query something of it, or discover it.
 fn sees_product(view: &View, domain: &Domain, product: &Product, version: &Version) -> bool {
     // SECURITY: policy answers for the product as a whole; which of its versions are out is told here.
+    if mutant("the catalog lists all products") {
+        return true;
+    }
     let out = matches!(version.status, Status::Active | Status::Deprecated) || owns(view, domain);
     let policies = &view.mesh.policies;
     out && policies.discover_product(&view.principal, &view.mesh.release, &product.address, &view.request)
@@ -231,6 +237,9 @@ fn owns(view: &View, domain: &Domain) -> bool {
 }
 
 fn sees_table(view: &View, table: &Table) -> bool {
+    if mutant("the catalog lists all tables") {
+        return true;
+    }
     view.visible(&table.address).is_some()
         || view.mesh.policies.discover_table(&view.principal, &view.mesh.release, &table.address, &view.request)
 }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Cast, Expr as Df, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use meshgate_model::Instant;
+use meshgate_model::{Instant, mutant};
 use meshgate_policy::{ColumnVerdict, Expr, Mask, Reading};
 use meshgate_product::{Column, Table};
 
@@ -54,7 +54,10 @@ impl Binder<'_> {
         match self.type_of(&filter)? {
             DataType::Boolean => Ok(filter),
             // A parameter without a value is NULL of no type, which no filter may be: it is true of no row.
-            DataType::Null => Ok(Df::Literal(ScalarValue::Boolean(None), None)),
+            DataType::Null => Ok(Df::Literal(
+                ScalarValue::Boolean(mutant("a filter without a value shows all").then_some(true)),
+                None,
+            )),
             other => Err(fault(self.contract, format!("a row filter must be true or false, and this one is {other}"))),
         }
     }
@@ -69,7 +72,7 @@ impl Binder<'_> {
         if verdict.name != column.name {
             return Err(fault(self.contract, "the decision is about other columns".to_owned()));
         }
-        if verdict.reading == Reading::Hidden {
+        if verdict.reading == Reading::Hidden && !mutant("hidden columns are served") {
             return Ok(None);
         }
         let Ok(stored) = self.stored.as_arrow().field_with_name(&column.physical_name) else {
@@ -80,6 +83,8 @@ impl Binder<'_> {
         };
         let value = Df::Column(DfColumn::new_unqualified(stored.name()));
         let expr = match &verdict.reading {
+            Reading::Hidden if mutant("hidden columns are served") => value,
+            Reading::Masked(_) if mutant("masks are forgotten") => value,
             Reading::Hidden => return Ok(None),
             Reading::Masked(mask) => self.masked(mask, value, stored.data_type(), keys)?,
             Reading::Plain => {

@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::filter::FilterExec;
 use futures::StreamExt;
-use meshgate_model::{Instant, TableAddress};
+use meshgate_model::{Instant, TableAddress, mutant};
 use meshgate_policy::{Entitlement, Expr};
 use meshgate_product::{OnBreach, Table};
 use meshgate_table::Snapshot;
@@ -97,7 +97,8 @@ impl Reader<'_> {
             typing: false,
         };
         let value = binder.translate(&Expr::Column(vec![entitlement.column.clone()]), None)?;
-        let filter = entitlement.filter.as_ref().map(|filter| binder.filter(filter)).transpose()?;
+        let filter = entitlement.filter.as_ref().filter(|_| !mutant("entitlements have no condition"));
+        let filter = filter.map(|filter| binder.filter(filter)).transpose()?;
         run(&snapshot, value, filter, self.session)
             .await
             .map_err(|source| Error::Expression { table: contract.address.clone(), source })?

@@ -12,8 +12,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
+    BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal,
+    NotExpr,
 };
+use meshgate_model::mutant;
 
 /// Whether a logical filter over the governed columns may go below; `is_plain` says whether a column is served as
 /// stored.
@@ -45,7 +47,7 @@ pub(crate) fn pass_below(
     below: &[Option<usize>],
     input: &Schema,
 ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-    if !is_leakproof_physical(filter, below)? {
+    if !is_leakproof_physical(filter, below)? && !mutant("every filter goes below the barrier") {
         return Ok(None);
     }
     let rewritten = Arc::clone(filter).transform(|expr| {
@@ -78,8 +80,11 @@ fn is_leakproof_physical(filter: &Arc<dyn PhysicalExpr>, below: &[Option<usize>]
     {
         return children(filter);
     }
+    if mutant("casts are leakproof") && filter.is::<CastExpr>() {
+        return children(filter);
+    }
     if let Some(binary) = filter.downcast_ref::<BinaryExpr>() {
-        return Ok(is_comparison(binary.op()) && children(filter)?);
+        return Ok((is_comparison(binary.op()) || mutant("arithmetic is leakproof")) && children(filter)?);
     }
     if let Some(like) = filter.downcast_ref::<LikeExpr>() {
         let pattern =

@@ -14,7 +14,7 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
-use meshgate_model::TableAddress;
+use meshgate_model::{TableAddress, mutant};
 use meshgate_policy::PolicyRef;
 use meshgate_table::Snapshot;
 
@@ -79,6 +79,7 @@ impl Stored {
     fn plain(&self, schema: &SchemaRef, name: &str) -> Option<&Column> {
         match &self.columns[schema.index_of(name).ok()?] {
             Expr::Column(column) => Some(column),
+            masked if mutant("masked columns are compared raw below") => masked.column_refs().into_iter().next(),
             _ => None,
         }
     }
@@ -108,13 +109,20 @@ impl Stored {
         }
         let mut plan = self.snapshot.scan(session, &needed, &pruning).await?;
         let scanned = DFSchema::try_from(plan.schema().as_ref().clone())?;
-        if let Some(filter) = &self.filter {
+        if let Some(filter) = &self.filter
+            && !mutant("the policy filter is forgotten")
+        {
             let predicate = session.create_physical_expr(filter.clone(), &scanned)?;
             plan = Arc::new(FilterExec::try_new(predicate, plan)?);
         }
         let exprs = outputs
             .iter()
-            .map(|expr| session.create_physical_expr((*expr).clone(), &scanned))
+            .map(|expr| match expr.column_refs().into_iter().next() {
+                Some(raw) if mutant("masked columns are served raw") => {
+                    session.create_physical_expr(Expr::Column(raw.clone()), &scanned)
+                }
+                _ => session.create_physical_expr((*expr).clone(), &scanned),
+            })
             .collect::<Result<Vec<_>>>()?;
         let hides = Hides {
             rows: self.filter.is_some() || self.snapshot.exact_rows().is_none(),
@@ -149,7 +157,11 @@ impl TableProvider for GovernedTable {
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let verdict = |filter: &&Expr| match &self.body {
             Body::Stored(stored) if is_leakproof(filter, &|name| stored.plain(&self.schema, name).is_some()) => {
-                TableProviderFilterPushDown::Inexact
+                if mutant("a filter below is taken for exact") {
+                    TableProviderFilterPushDown::Exact
+                } else {
+                    TableProviderFilterPushDown::Inexact
+                }
             }
             _ => TableProviderFilterPushDown::Unsupported,
         };

@@ -7,6 +7,7 @@
 //! * [`AttributeType`], [`AttributeValue`]: the typed attributes of principals that policies use.
 //! * [`Finding`], [`Scope`], [`Place`]: what validation of documents and policies reports.
 //! * [`Clock`], [`Entropy`]: the outside world, which only the binary passes in.
+//! * [`mutant`]: seeded bugs for tests; none outside of them.
 //! * [`Secret`]: text that is never printed.
 //!
 //! Not here: gRPC, HTTP, Arrow, DataFusion, I/O of any kind.
@@ -17,6 +18,7 @@ mod attribute;
 mod fault;
 mod finding;
 mod ids;
+mod mutants;
 mod name;
 mod secret;
 
@@ -26,5 +28,8 @@ pub use attribute::{AttributeError, AttributeType, AttributeTypes, AttributeValu
 pub use fault::{Failure, Fault, PublicText};
 pub use finding::{Finding, Place, Scope, Severity};
 pub use ids::{Epoch, Fingerprint, QueryId};
+#[cfg(feature = "mutants")]
+pub use mutants::let_live;
+pub use mutants::mutant;
 pub use name::{Name, NameError};
 pub use secret::Secret;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use meshgate_identity::{Authentication, Principal, PrincipalKind};
-use meshgate_model::{AttributeValue, TableAddress};
+use meshgate_model::{AttributeValue, TableAddress, mutant};
 
 use crate::rule::Mentions;
 use crate::{Access, ColumnVerdict, Decision, RequestContext};
@@ -41,9 +41,17 @@ impl Key {
     ) -> Option<Self> {
         (!mentions.now).then(|| Self {
             kind: principal.kind(),
-            user: mentions.user.then(|| principal.name().to_owned()),
-            groups: principal.groups().clone(),
-            attributes: principal.attributes().clone(),
+            user: (mentions.user && !mutant("decisions are shared between users")).then(|| principal.name().to_owned()),
+            groups: if mutant("decisions are shared between groups") {
+                BTreeSet::new()
+            } else {
+                principal.groups().clone()
+            },
+            attributes: if mutant("decisions are shared between attributes") {
+                BTreeMap::new()
+            } else {
+                principal.attributes().clone()
+            },
             authentication: principal.authentication(),
             table: table.clone(),
             purpose: request.purpose.clone().filter(|_| mentions.purpose),

@@ -1,5 +1,7 @@
 //! Rows of several policies made one predicate, columns of several policies made one reading.
 
+use meshgate_model::mutant;
+
 use crate::{BinaryOp, Expr, Mask, Reading, Rows};
 
 /// `(some permit's rows) AND NOT (some forbid's rows)`. `None` among the permits is a permit of all rows; there must be
@@ -11,6 +13,7 @@ use crate::{BinaryOp, Expr, Mask, Reading, Rows};
 pub(crate) fn rows(permits: Vec<Option<Expr>>, forbids: Vec<Expr>) -> Rows {
     let permitted: Option<Vec<Expr>> = permits.into_iter().collect();
     let permitted = permitted.map(|permits| joined(BinaryOp::Or, distinct(permits)));
+    let forbids = if mutant("forbidden rows are shown") { Vec::new() } else { forbids };
     let hidden = distinct(forbids).into_iter().map(|forbid| Some(Expr::Not(Box::new(forbid))));
     let parts: Vec<Expr> = std::iter::once(permitted.flatten()).chain(hidden).flatten().collect();
     joined(BinaryOp::And, parts).map_or(Rows::All, Rows::Where)
@@ -21,6 +24,7 @@ pub(crate) fn masks(masks: Vec<Mask>) -> Reading {
     match distinct(masks).as_slice() {
         [mask] => Reading::Masked(mask.clone()),
         // Which of two masks shows less is not for us to guess.
+        [first, ..] if mutant("the first of two masks wins") => Reading::Masked(first.clone()),
         _ => Reading::Masked(Mask::ReplaceWithNull),
     }
 }

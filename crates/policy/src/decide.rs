@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Effect, EntityUid};
 use meshgate_identity::Principal;
-use meshgate_model::{Name, TableAddress};
+use meshgate_model::{Name, TableAddress, mutant};
 use meshgate_product::{Release, Status, Version};
 
 use self::columns::Columns;
@@ -73,7 +73,9 @@ impl Policies {
             // Most principals see few of a mesh's tables: no need to describe the columns of the others.
             let around = entities::around_table(product, version, table).map_err(Refusal::failed)?;
             let inquiry = Inquiry::new(self, principal, release, request, around)?;
-            if inquiry.satisfied(slice, Effect::Permit, Action::Query, &resource)?.is_empty() {
+            if inquiry.satisfied(slice, Effect::Permit, Action::Query, &resource)?.is_empty()
+                && !mutant("no permit is needed")
+            {
                 return Err(Refusal::NotPermitted);
             }
         }
@@ -83,15 +85,16 @@ impl Policies {
         let parameters = Parameters { principal, request };
         let permits = inquiry.satisfied(slice, Effect::Permit, Action::Query, &resource)?;
         let forbids = inquiry.satisfied(slice, Effect::Forbid, Action::Query, &resource)?;
-        if permits.is_empty() {
+        if permits.is_empty() && !mutant("no permit is needed") {
             return Err(Refusal::NotPermitted);
         }
         let outright: Vec<_> = forbids.iter().filter(|rule| rule.rows.is_none()).map(|rule| rule.id.clone()).collect();
-        if !outright.is_empty() {
+        if !outright.is_empty() && !mutant("a forbidden table is permitted") {
             return Err(Refusal::Forbidden(outright.sorted()));
         }
         let bound = |rule: &&Arc<crate::rule::Rule>| rule.rows.as_ref().map(|rows| parameters.bind(&rows.expr));
         let rows = compose::rows(permits.iter().map(bound).collect(), forbids.iter().filter_map(bound).collect());
+        let rows = if mutant("rows are not limited") { crate::Rows::All } else { rows };
         let columns = Columns::new(&inquiry, slice, &parameters).all(table)?;
         Ok(Decision {
             table: address.clone(),

@@ -36,7 +36,8 @@ pub(crate) fn command(arguments: args::Serve, log: Overrides) -> Outcome {
         ..log
     };
     let config = Config::load(arguments.config.as_deref(), &overrides)?;
-    logging(&config, "info")?;
+    // The Delta library tells of every refresh of every table.
+    logging(&config, "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn")?;
     run(config, &arguments.mesh, arguments.listen.ready_file.as_deref(), |served| {
         tracing::info!(flight = %served.flight, http = %served.http, epoch = %served.epoch, "serving");
         Ok(())

@@ -140,6 +140,10 @@ impl Default for WorldBuilder {
 
 impl World {
     async fn open(builder: WorldBuilder) -> Result<Self, Error> {
+        #[cfg(feature = "mutants")]
+        if let Ok(name) = std::env::var("MESHGATE_MUTANT") {
+            meshgate_model::let_live(&name);
+        }
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(Counter::default());
         let store = Arc::new(MemoryStore::default());

@@ -4,6 +4,7 @@
 //!   dependencies, file sizes, module docs. Each finding names file and line and says what to do. See [`tidy`].
 //! * `test`: everything that can fail: `cargo test --workspace`, then the real clients against a real binary. See
 //!   [`test`].
+//! * `mutants`: seeded bugs of enforcement, which the tests have to notice. See [`mutants`].
 //! * `attack`: random queries hunt for leaks in twin worlds for as long as one likes.
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+mod mutants;
 mod test;
 mod tidy;
 
@@ -21,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask <command>
                        (MESHGATE_BIN: the binary for the clients; built in the dev profile if not set)
   attack [--minutes N] random queries in twin worlds, for 10 minutes or N, with a new seed
                        (MESHGATE_ATTACK_SEED: the seed of a run to repeat)
+  mutants [TEXT]       seeded bugs of enforcement (those whose names contain TEXT): the tests have to notice each
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         ["test"] => root().and_then(|root| test::run(&root, test::Clients::Run)),
         ["attack"] => root().and_then(|root| test::attack(&root, "10")),
         ["attack", "--minutes", minutes] => root().and_then(|root| test::attack(&root, minutes)),
+        ["mutants"] => root().and_then(|root| mutants::run(&root, None)),
+        ["mutants", only] => root().and_then(|root| mutants::run(&root, Some(only))),
         ["test", "--no-clients"] => root().and_then(|root| test::run(&root, test::Clients::Skip)),
         _ => {
             say(USAGE);

@@ -50,8 +50,17 @@ fn binary(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(built)
 }
 
-fn cargo(root: &Path) -> Command {
+/// Cargo, as if it were started from a shell.
+pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What `cargo run` has told this program. Some build scripts look at it, and everything above them would be built
+    // again for cargo commands from here, and again for those from a shell.
+    let told = |name: &str| {
+        name.starts_with("CARGO_PKG_") || ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "OUT_DIR"].contains(&name)
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
+        command.env_remove(name);
+    }
     command.current_dir(root);
     command
 }

@@ -7,7 +7,7 @@ use arrow_flight::sql::{Any, Command, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket as FlightTicket};
 use bytes::Bytes;
 use meshgate_gateway::{SessionOptions, Statement, StatementKind};
-use meshgate_model::Instant;
+use meshgate_model::{Instant, mutant};
 use prost::Message;
 use prost_types::Timestamp;
 
@@ -127,7 +127,10 @@ pub(super) fn endpoint(sealed: Bytes, until: Instant) -> FlightEndpoint {
 
 /// SECURITY: totals stay -1. How many rows there are is data.
 fn info(schema: &SchemaRef, endpoint: FlightEndpoint) -> Result<FlightInfo, Error> {
-    let mut info = FlightInfo::new().with_endpoint(endpoint).with_total_records(-1).with_total_bytes(-1);
+    let mut info = FlightInfo::new()
+        .with_endpoint(endpoint)
+        .with_total_records(if mutant("totals are told") { 1 } else { -1 })
+        .with_total_bytes(-1);
     info.schema = schema_bytes(schema)?;
     Ok(info)
 }

@@ -11,6 +11,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
+use meshgate_model::mutant;
 
 use super::unsuited;
 
@@ -68,7 +69,7 @@ fn floor(value: i64, per_second: i64, unit: Unit) -> i64 {
 /// The first day of the year or month, both as days from 1970-01-01.
 fn first_day(days: i64, unit: Unit) -> i64 {
     let (year, month) = year_and_month(days);
-    day_of_first(year, if unit == Unit::Year { 1 } else { month })
+    day_of_first(year, if unit == Unit::Year && !mutant("the month is not cut off") { 1 } else { month })
 }
 
 /// Year and month of a day. Years are counted from March here, which puts the leap day last.

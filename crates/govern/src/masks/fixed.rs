@@ -14,6 +14,7 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 use arrow::error::ArrowError;
+use meshgate_model::mutant;
 
 use super::unsuited;
 
@@ -67,6 +68,9 @@ pub(super) fn applies(data_type: &DataType) -> bool {
 }
 
 pub(super) fn apply(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if mutant("fixed values are the raw ones") {
+        return Ok(array.clone());
+    }
     let row = row(array.data_type()).ok_or_else(|| unsuited(array))?;
     let nulls = array.logical_nulls();
     let indices: UInt32Array = match &nulls {

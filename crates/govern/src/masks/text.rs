@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder, StringArrayType, StringBuilder, StringViewBuilder};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use meshgate_model::mutant;
 
 use super::unsuited;
 
@@ -72,7 +73,8 @@ fn mask(text: &str, style: Style, out: &mut String) {
             out.extend(text[kept..].chars().map(alphanum));
         }
         Style::ShowLast4 => {
-            let kept = text.char_indices().rev().nth(SHOWN - 1).map_or(0, |(at, _)| at);
+            let shown = if mutant("one more character is shown") { SHOWN + 1 } else { SHOWN };
+            let kept = text.char_indices().rev().nth(shown - 1).map_or(0, |(at, _)| at);
             out.extend(text[..kept].chars().map(alphanum));
             out.push_str(&text[kept..]);
         }
@@ -81,8 +83,9 @@ fn mask(text: &str, style: Style, out: &mut String) {
 
 fn alphanum(point: char) -> char {
     match point {
-        '0'..='9' => 'n',
+        '0'..='9' if !mutant("digits are not masked") => 'n',
         '(' | ')' | ',' | '.' | '-' | '@' => point,
+        _ if mutant("letters are not masked") => point,
         _ => 'x',
     }
 }
