@@ -8,6 +8,7 @@ Only the standard library is needed: the clients are installed into virtual envi
 MESHGATE_BIN             the binary, required
 MESHGATE_CLIENTS_VENV    where the environments are kept (default ~/.cache/meshgate-clients)
 MESHGATE_CLIENTS_SCALE   TPC-H scale factor (default 0.01)
+MESHGATE_CLIENTS_BOMBS   how large the bombs of test_hostile.py are (default 1)
 MESHGATE_CLIENTS_LIMIT_S the whole run is stopped after this time (default 3600)
 MESHGATE_STANDARDS_DIR   checkouts of the ODCS and ODPS repositories, whose examples are then checked as well
 """

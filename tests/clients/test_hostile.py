@@ -18,27 +18,38 @@ ROWS = pa.table({"id": pa.array(range(2000), pa.int64()), "text": ["x" * 50] * 2
 LIMITS = {"MESHGATE_ENGINE__MEMORY_MIB": 512, "MESHGATE_ENGINE__DEADLINE_S_DEFAULT": 20, "MESHGATE_ENGINE__SPILL_MIB": 256}
 T = "some.things.rows"
 
+# How large the bombs are: smaller for a binary of the dev profile, which is ten times slower.
+SCALE = float(os.environ.get("MESHGATE_CLIENTS_BOMBS", "1"))
+
+
+def n(size: int) -> int:
+    return max(2, int(size * SCALE))
+
+
 BOMBS = {
-    "parentheses": "SELECT " + "(" * 50_000 + "1" + ")" * 50_000,
-    "functions": "SELECT " + "abs(" * 20_000 + "1" + ")" * 20_000,
-    "cases": "SELECT " + "CASE WHEN true THEN " * 5_000 + "1" + " END" * 5_000,
-    "sub-queries": "SELECT * FROM " + "(SELECT * FROM " * 2_000 + T + ")" * 2_000,
-    "nots": "SELECT " + "NOT " * 50_000 + "true",
-    "minuses": "SELECT " + "- " * 50_000 + "1",
-    "a flat OR": f"SELECT id FROM {T} WHERE " + " OR ".join(f"id = {n}" for n in range(20_000)),
-    "a flat AND": f"SELECT id FROM {T} WHERE " + " AND ".join(f"id <> {n}" for n in range(20_000)),
-    "a flat sum": "SELECT " + "+".join(["1"] * 20_000),
-    "a chain of casts": "SELECT 1" + "::INT" * 20_000,
-    "a flat concat": "SELECT " + "||".join(["'a'"] * 20_000),
-    "unions": " UNION ALL ".join(["SELECT 1"] * 5_000),
-    "joins": f"SELECT count(*) FROM {T} t0 " + " ".join(f"JOIN {T} t{n} ON t0.id = t{n}.id" for n in range(1, 1_000)),
-    "a long list": f"SELECT count(*) FROM {T} WHERE id IN (" + ",".join(map(str, range(40_000))) + ")",
-    "many columns": "SELECT " + ",".join(f"{n} AS c{n}" for n in range(20_000)),
+    "parentheses": "SELECT " + "(" * n(50_000) + "1" + ")" * n(50_000),
+    "functions": "SELECT " + "abs(" * n(20_000) + "1" + ")" * n(20_000),
+    "cases": "SELECT " + "CASE WHEN true THEN " * n(5_000) + "1" + " END" * n(5_000),
+    "sub-queries": "SELECT * FROM " + "(SELECT * FROM " * n(2_000) + T + ")" * n(2_000),
+    "nots": "SELECT " + "NOT " * n(50_000) + "true",
+    "minuses": "SELECT " + "- " * n(50_000) + "1",
+    "a flat OR": f"SELECT id FROM {T} WHERE " + " OR ".join(f"id = {i}" for i in range(n(20_000))),
+    "a flat AND": f"SELECT id FROM {T} WHERE " + " AND ".join(f"id <> {i}" for i in range(n(20_000))),
+    "a flat sum": "SELECT " + "+".join(["1"] * n(20_000)),
+    "a sum of the most operators": "SELECT " + "+".join(["1"] * n(4_000)),
+    "an OR of the most operators": f"SELECT id FROM {T} WHERE " + " OR ".join(f"id = {i}" for i in range(n(1_900))),
+    "a chain of casts": "SELECT 1" + "::INT" * n(20_000),
+    "a flat concat": "SELECT " + "||".join(["'a'"] * n(20_000)),
+    "unions": " UNION ALL ".join(["SELECT 1"] * n(5_000)),
+    "joins": f"SELECT count(*) FROM {T} t0 " + " ".join(f"JOIN {T} t{i} ON t0.id = t{i}.id" for i in range(1, n(1_000))),
+    "the most joins": f"SELECT count(*) FROM {T} t0 " + " ".join(f"JOIN {T} t{i} ON t0.id = t{i}.id" for i in range(1, n(250))),
+    "a long list": f"SELECT count(*) FROM {T} WHERE id IN (" + ",".join(map(str, range(n(40_000)))) + ")",
+    "many columns": "SELECT " + ",".join(f"{i} AS c{i}" for i in range(n(20_000))),
     "a long name": f'SELECT "{"n" * 500_000}" FROM {T}',
     "a long text": "SELECT '" + "t" * 900_000 + "'",
     "too long": "SELECT '" + "t" * 20_000_000 + "'",
-    "many CTEs": "WITH " + ", ".join(f"c{n} AS (SELECT * FROM {'c%d' % (n - 1) if n else T})" for n in range(2_000)) + " SELECT * FROM c1999",
-    "doubling CTEs": "WITH c0 AS (SELECT 1 AS a), " + ", ".join(f"c{n} AS (SELECT * FROM c{n-1} UNION ALL SELECT * FROM c{n-1})" for n in range(1, 40)) + " SELECT count(*) FROM c39",
+    "many CTEs": "WITH " + ", ".join(f"c{i} AS (SELECT * FROM {'c%d' % (i - 1) if i else T})" for i in range(n(2_000))) + f" SELECT * FROM c{n(2_000) - 1}",
+    "doubling CTEs": "WITH c0 AS (SELECT 1 AS a), " + ", ".join(f"c{i} AS (SELECT * FROM c{i-1} UNION ALL SELECT * FROM c{i-1})" for i in range(1, 40)) + " SELECT count(*) FROM c39",
     "a cross join": f"SELECT count(*) FROM {T} a, {T} b, {T} c, {T} d, {T} e WHERE a.id * e.id < -1",
     "a large array": f"SELECT array_agg(a.text || b.text) FROM {T} a, {T} b",
     "a large text": f"SELECT string_agg(a.text, ',') FROM {T} a, {T} b",

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+};
 
 use crate::{Error, Options};
 use meshgate_model::{PublicText, mutant};
@@ -50,6 +52,8 @@ struct Inspector {
     pinned: usize,
     /// How many relations the statement reads once every WITH query is put where it is read, which is what planning does.
     relations: usize,
+    /// How many columns stand in CUBE: each doubles the sets that rows are grouped by.
+    cubed: usize,
     /// How many queries deep the deepest of them lies.
     depth: usize,
     /// Both of each WITH query, by name.
@@ -85,7 +89,8 @@ impl Visitor for Inspector {
     }
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        let inside = (self.relations, self.depth + 1);
+        // A query that reads no table is put where it is read all the same.
+        let inside = (self.relations.max(1), self.depth + 1);
         (self.relations, self.depth) = self.outside.pop().unwrap_or_default();
         match self.names.remove(&(&raw const *query)) {
             Some(name) => {
@@ -106,6 +111,13 @@ impl Visitor for Inspector {
             (select.select_modifiers.is_some(), "this form of SELECT"),
             (select.exclude.is_some(), "EXCLUDE anywhere but after `*`"),
         ])
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Cube(columns) = expr {
+            self.cubed += columns.len();
+        }
+        first([(self.cubed > CUBED_MAX, "CUBE of more than 12 columns")])
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
@@ -138,6 +150,9 @@ impl Visitor for Inspector {
         }
     }
 }
+
+/// The most columns in CUBE.
+const CUBED_MAX: usize = 12;
 
 fn body(body: &SetExpr) -> ControlFlow<&'static str> {
     match body {
@@ -185,6 +200,7 @@ mod tests {
             (doubling(39), false),
             (format!("SELECT * FROM ({}) x", doubling(5)), false),
             (format!("SELECT 1 WHERE 1 IN ({})", doubling(5)), false),
+            (doubling(39).replace("SELECT * FROM t", "SELECT 1"), false),
             (chain(40), true),
             (chain(2_000), false),
             (joins(16), true),

@@ -106,7 +106,7 @@ impl Engine {
                     let explained = matches!(input.request.kind, Kind::Explain(_));
                     let plan = session.state.optimize(&plan).map_err(planning)?;
                     let schema = if explained {
-                        explain::of(&plan).map_err(planning)?.schema()
+                        explain::of(&plan, None).map_err(planning)?.schema()
                     } else {
                         result_schema(plan.schema().as_arrow())
                     };
@@ -138,7 +138,8 @@ impl Engine {
                 }
                 Logical::Explain(plan) => {
                     let plan = session.state.optimize(&plan).map_err(planning)?;
-                    let plans = vec![rows_of(explain::of(&plan).map_err(planning)?)?];
+                    let physical = if for_owner(&tables) { Some(session.physical(&plan).await?) } else { None };
+                    let plans = vec![rows_of(explain::of(&plan, physical.as_deref()).map_err(planning)?)?];
                     return Ok(session.finish(plans, None, &tables));
                 }
                 Logical::Query(plan) => parameters::bind(plan, input.request.parameters, input.parameters.as_ref())?,
@@ -207,6 +208,12 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 type Tables = HashMap<TableName, Arc<GovernedTable>>;
+
+/// Whether all stored tables of a statement are the principal's own, and there is one.
+fn for_owner(tables: &Tables) -> bool {
+    let mut owned = tables.values().filter_map(|table| table.lineage()).map(|lineage| lineage.for_owner).peekable();
+    owned.peek().is_some() && owned.all(|owned| owned)
+}
 
 enum Logical {
     Query(LogicalPlan),

@@ -1,4 +1,5 @@
-//! EXPLAIN: the logical plan over governed tables, which neither policy nor statistics shape.
+//! EXPLAIN: the logical plan over governed tables, which neither policy nor statistics shape; and for owners the physical
+//! one.
 
 use std::sync::Arc;
 
@@ -6,15 +7,18 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use meshgate_govern::GovernedTable;
 
 use crate::twins;
 
-/// `plan_type`, `plan`, as DataFusion's own EXPLAIN.
-pub(crate) fn of(plan: &LogicalPlan) -> Result<RecordBatch> {
-    let text = twins::without_marks(&plan.display_indent().to_string());
-    let kinds = StringArray::from(vec!["logical_plan"]);
-    let plans = StringArray::from(vec![text]);
+/// `plan_type`, `plan`, as DataFusion's own EXPLAIN. SECURITY: the physical plan shows policies, files and statistics: it
+/// is for who owns every table of the statement.
+pub(crate) fn of(plan: &LogicalPlan, physical: Option<&dyn ExecutionPlan>) -> Result<RecordBatch> {
+    let logical = ("logical_plan", twins::without_marks(&plan.display_indent().to_string()));
+    let physical = physical.map(|plan| ("physical_plan", displayable(plan).indent(false).to_string()));
+    let (kinds, plans): (Vec<_>, Vec<_>) = std::iter::once(logical).chain(physical).unzip();
+    let (kinds, plans) = (StringArray::from(kinds), StringArray::from(plans));
     Ok(RecordBatch::try_new(schema(), vec![Arc::new(kinds), Arc::new(plans)])?)
 }
 

@@ -73,6 +73,7 @@ impl Reach {
             snapshot,
             scope: self.scope,
             entitlements: &entitlements,
+            for_owner: self.is_owner(&name.catalog),
         };
         let governed = self.governor.govern(session, request).await.map_err(Error::below)?;
         Ok(Some(Arc::new(governed)))

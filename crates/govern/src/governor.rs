@@ -46,6 +46,8 @@ pub struct GovernRequest<'a> {
     pub scope: QueryScope,
     /// Where entitlement tables are found.
     pub entitlements: &'a dyn Entitlements,
+    /// Whether the principal owns the table's domain.
+    pub for_owner: bool,
 }
 
 impl Governor {
@@ -56,7 +58,7 @@ impl Governor {
 
     /// Builds the table as the principal may see it, reading entitlement tables on the way.
     pub async fn govern(&self, session: &dyn Session, request: GovernRequest<'_>) -> Result<GovernedTable, Error> {
-        let GovernRequest { contract, product_version, decision, snapshot, scope, entitlements } = request;
+        let GovernRequest { contract, product_version, decision, snapshot, scope, entitlements, for_owner } = request;
         let Access::Visible { rows, columns } = decision.access() else {
             return Err(Error::Absent { table: contract.address.clone() });
         };
@@ -98,7 +100,8 @@ impl Governor {
         }
         // A list of every file says whether deleted rows are among what will be read.
         snapshot.files().await?;
-        let lineage = Some(lineage(contract, product_version, decision, &snapshot, columns, filter.is_some()));
+        let lineage = lineage(contract, product_version, decision, &snapshot, columns, filter.is_some());
+        let lineage = Some(Lineage { for_owner, ..lineage });
         let body = Body::Stored(Stored { snapshot, filter, columns: exprs });
         Ok(GovernedTable { schema: Arc::new(Schema::new(fields)), body, lineage })
     }
@@ -140,5 +143,6 @@ fn lineage(
         policies,
         filters: if filtered { decision.determining().to_vec() } else { Vec::new() },
         masked: masked.collect(),
+        for_owner: false,
     }
 }

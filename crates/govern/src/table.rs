@@ -45,6 +45,8 @@ pub struct Lineage {
     pub filters: Vec<PolicyRef>,
     /// The masked columns with their masks' names.
     pub masked: Vec<(String, String)>,
+    /// Whether the principal owns the table's domain, and may see in a plan how it is read.
+    pub for_owner: bool,
 }
 
 #[derive(Debug)]
