@@ -86,6 +86,10 @@ fn requests(case: &Case) -> Vec<String> {
 
 /// What is wrong with an answer of the first world by itself.
 fn unexpected(case: &Case, answer: &Answer) -> Option<String> {
+    // How many rows and bytes there are is data; there is one place to get them.
+    if answer.head.first().is_some_and(|totals| totals != "-1 -1 1") {
+        return Some(format!("FlightInfo tells {}", answer.head[0]));
+    }
     let is = |code: Code| answer.end.starts_with(&format!("{code:?}"));
     let fine = match case.kind {
         "same" => answer.end == "Ok",

@@ -11,7 +11,7 @@ permit (principal in Group::"regional", action in Action::"access", resource in 
 
 @id("all") permit (principal in Group::"all", action in Action::"access", resource in Product::"d.p");
 
-@id("ula-alone") permit (principal == User::"ula", action in Action::"access", resource in Table::"d.p.t");
+@id("ula-alone") permit (principal == User::"ula", action in Action::"access", resource in Product::"d.q");
 
 @id("vips") @rows("$vip")
 permit (principal in Group::"vips", action in Action::"access", resource in Table::"d.p.t");
@@ -27,6 +27,9 @@ forbid (principal, action == Action::"read", resource == Column::"d.p.t.twice");
 @id("from-inside")
 forbid (principal, action == Action::"query", resource == Table::"d.p.net") when { context.clientIp.isLoopback() };
 "#;
+
+/// A user's name, groups and attributes, and the ids they see.
+type Person<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 async fn world() -> World {
     let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3, 4]));
@@ -54,11 +57,13 @@ async fn world() -> World {
         "data/d/t/",
         columns(),
     );
+    let of_ula = Product::new("d", "q").table("t", "delta", "data/d/t/", columns());
     WorldBuilder::new()
         .domain("d")
         .attributes("{ region: string, vip: boolean }")
         .file("governance/policies/all.cedar", POLICY)
         .product(&product)
+        .product(&of_ula)
         .delta("d", "t", vec![batch])
         .await
         .start()
@@ -71,14 +76,13 @@ async fn principals_who_differ_in_one_thing_see_what_is_theirs() {
     let world = world().await;
     let absent = "error: table `d.p.t` does not exist (hint: names are domain.product.table; `SHOW TABLES` lists what you may query)";
     let eu = [("region", "EU")];
-    let people: [(&str, &[&str], &[(&str, &str)], &[&str]); 10] = [
+    let absent_there = absent.replace("d.p.t", "d.q.t");
+    let people: [Person; 8] = [
         ("a", &["regional"], &eu, &["1"]),
         ("b", &["regional"], &[("region", "US")], &["3"]),
         ("c", &["regional"], &[], &[]),
         ("d", &["all"], &eu, &["1", "3"]),
         ("e", &[], &eu, &[absent]),
-        ("ula", &[], &eu, &["1", "3"]),
-        ("ulb", &[], &eu, &[absent]),
         ("f", &["all", "cleared"], &eu, &["1", "2", "3", "4"]),
         ("g", &["vips"], &[], &[]),
         ("h", &["vips"], &[("vip", "true")], &["1", "3"]),
@@ -89,6 +93,11 @@ async fn principals_who_differ_in_one_thing_see_what_is_theirs() {
             let caller = world.user(name, groups, attributes).await;
             let seen = world.text(&caller, "SELECT id FROM d.p.t ORDER BY id").await;
             assert_eq!(seen, expected, "{name}");
+        }
+        // One table is one person's.
+        for (name, expected) in [("ula", "4"), ("ulb", absent_there.as_str())] {
+            let caller = world.user(name, &[], &[]).await;
+            assert_eq!(world.text(&caller, "SELECT count(*) FROM d.q.t").await, [expected], "{name}");
         }
     }
 }

@@ -9,7 +9,7 @@ use meshgate_engine::{Engine, Plan, PlanInput, QueryLimits, Request, Rows};
 use meshgate_govern::{Governor, QueryScope};
 use meshgate_identity::{ClientInfo, Credential, Identity};
 use meshgate_ledger::{Client, Denial, End, Ledger, Released};
-use meshgate_model::{Clock, Entropy, Epoch, Failure, Fault, Finding, QueryId, Severity, mutant};
+use meshgate_model::{Clock, Entropy, Epoch, Failure, Fault, Finding, QueryId, Severity};
 use meshgate_table::Tables;
 use tokio_util::sync::CancellationToken;
 
@@ -219,9 +219,7 @@ impl Gateway {
         released(&self.ledger, &mesh);
         self.epochs.store(epoch.0, Ordering::SeqCst);
         self.mesh.store(mesh.clone());
-        if !mutant("plans outlive their release") {
-            self.kept.clear();
-        }
+        self.kept.clear();
         self.running.recheck(&mesh, self.clock.now());
         Ok(epoch)
     }

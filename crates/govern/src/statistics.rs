@@ -1,7 +1,8 @@
 //! What the barrier lets the planner know.
 //!
-//! SECURITY: where rows are filtered no figure is exact, so that none can answer a query; of masked columns there are
-//! none at all. Where nothing is hidden, everything is as usual.
+//! SECURITY: where rows are filtered no figure is exact, so that none can answer a query, and no bound of a column is told:
+//! the planner computes with bounds, and fails where they do not fit, which tells of hidden values. Of masked columns there is
+//! nothing at all. Where nothing is hidden, everything is as usual.
 
 use arrow::datatypes::Schema;
 use datafusion::common::stats::Precision;
@@ -10,14 +11,18 @@ use meshgate_model::mutant;
 
 /// The statistics above, from those below; `below[i]` is the column below that serves output column `i` as stored.
 pub(crate) fn above(input: &Statistics, below: &[Option<usize>], filtered: bool, schema: &Schema) -> Statistics {
-    let filtered = filtered && !mutant("statistics of filtered rows stay exact");
     debug_assert_eq!(below.len(), schema.fields().len(), "one entry for each column");
     let column_statistics = below
         .iter()
         .map(|index| {
             let known = index.and_then(|index| input.column_statistics.get(index));
             match known {
-                Some(known) if filtered => known.clone().to_inexact(),
+                Some(known) if filtered && mutant("bounds of filtered rows are told") => known.clone().to_inexact(),
+                Some(known) if filtered => ColumnStatistics {
+                    null_count: known.null_count.to_inexact(),
+                    distinct_count: known.distinct_count.to_inexact(),
+                    ..ColumnStatistics::new_unknown()
+                },
                 Some(known) => known.clone(),
                 None => ColumnStatistics::new_unknown(),
             }
@@ -38,6 +43,7 @@ mod tests {
     #[test]
     fn nothing_exact_of_filtered_rows_and_nothing_of_masked_columns() {
         let column = ColumnStatistics {
+            null_count: Precision::Exact(3),
             max_value: Precision::Exact(ScalarValue::from(20_i64)),
             ..ColumnStatistics::new_unknown()
         };
@@ -51,7 +57,8 @@ mod tests {
         let seen = above(&input, &[Some(0), None], true, &schema);
         assert_eq!(seen.num_rows, Precision::Inexact(100));
         assert_eq!(seen.total_byte_size, Precision::Absent);
-        assert_eq!(seen.column_statistics[0].max_value, Precision::Inexact(ScalarValue::from(20_i64)));
+        assert_eq!(seen.column_statistics[0].max_value, Precision::Absent);
+        assert_eq!(seen.column_statistics[0].null_count, Precision::Inexact(3));
         assert_eq!(seen.column_statistics[1], ColumnStatistics::new_unknown());
         let open = above(&input, &[Some(0), None], false, &schema);
         assert_eq!(open.num_rows, Precision::Exact(100));

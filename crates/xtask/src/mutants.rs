@@ -72,8 +72,8 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let built = build.arg("--message-format=json").stderr(Stdio::inherit()).output().context("starting cargo")?;
     ensure!(built.status.success(), "the build failed");
     let messages = String::from_utf8_lossy(&built.stdout);
-    let path = messages.lines().filter_map(|line| Some(line.split_once("\"executable\":\"")?.1.split_once('"')?.0));
-    path.last().map(PathBuf::from).context("the build left no test binary")
+    let mut path = messages.lines().filter_map(|line| Some(line.split_once("\"executable\":\"")?.1.split_once('"')?.0));
+    path.next_back().map(PathBuf::from).context("the build left no test binary")
 }
 
 /// The first test that fails while a bug is alive; without a bug, all that do.

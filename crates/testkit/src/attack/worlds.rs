@@ -19,10 +19,11 @@ use crate::{Column, Product, World, WorldBuilder};
 
 /// How many people of the region `EU` there are: ids 0, 10, 20 and so on.
 pub const VISIBLE: usize = 90;
-/// The tables of people: the same content in both formats.
-pub const PEOPLE: [&str; 2] = ["hr.staff.people", "lake.staff.people"];
+/// The tables of people: the same content in both formats, and once more under a filter on a nested field, which readers of
+/// files cannot apply.
+pub const PEOPLE: [&str; 3] = ["hr.staff.people", "lake.staff.people", "hr.nest.people"];
 /// The tables of their orders.
-pub const ORDERS: [&str; 2] = ["hr.staff.orders", "lake.staff.orders"];
+pub const ORDERS: [&str; 3] = ["hr.staff.orders", "lake.staff.orders", "hr.staff.orders"];
 /// The groups of the reader.
 pub const GROUPS: [&str; 1] = ["readers"];
 
@@ -72,6 +73,9 @@ const POLICY: &str = r#"
 permit (principal in Group::"readers", action in Action::"access", resource in Table::"hr.staff.people");
 @id("readers-own-region-lake") @rows("region = $region")
 permit (principal in Group::"readers", action in Action::"access", resource in Table::"lake.staff.people");
+
+@id("readers-by-city") @rows("length(address.city) < 4")
+permit (principal in Group::"readers", action in Action::"access", resource in Table::"hr.nest.people");
 
 @id("orders-of-visible-people")
 @rows("person IN (SELECT id FROM hr.staff.people WHERE region = $region)")
@@ -326,6 +330,7 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
         )
     };
     let (mut hr, lake) = (product("hr", "delta"), product("lake", "iceberg"));
+    let nest = Product::new("hr", "nest").table("people", "delta", "data/hr/people/", people_columns(secrets));
     if secrets.forbidden {
         hr = hr.table("payroll", "delta", "data/hr/payroll/", orders_columns());
     }
@@ -335,6 +340,7 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
         .attributes("{ region: string }")
         .file("governance/policies/all.cedar", policy)
         .product(&hr)
+        .product(&nest)
         .product(&lake);
     if secrets.others {
         world = world.file("governance/policies/others.cedar", OTHERS);
