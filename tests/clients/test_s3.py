@@ -145,8 +145,11 @@ def test_a_domain_does_not_reach_into_anothers_prefix(lake, settings, serve, tmp
     report = gate.run("check", mesh)
     assert report.returncode == 1 and "s3://lake/first/rows" in report.stdout + report.stderr
     process = serve(mesh, "--config", settings, LAKE_SECRET=SECRET)
-    with process.connect(process.token("ana")) as connection:
+    with process.connect(process.token("olga", "second-owners")) as connection:
         with pytest.raises(Exception, match="out of service"):
+            gate.fetch(connection, "SELECT * FROM second.stray.rows")
+    with process.connect(process.token("ana")) as connection:
+        with pytest.raises(Exception, match="does not exist"):
             gate.fetch(connection, "SELECT * FROM second.stray.rows")
         assert gate.fetch(connection, "SELECT count(*) FROM first.things.rows")[0].to_pylist()[0] > 0
 
