@@ -225,3 +225,24 @@ def test_idle_and_slow_clients(watched):
         client.close()
     for connection in idle:
         connection.close()
+
+
+LESS = {
+    "RESULT_ROWS_MAX": (1999, f"SELECT id FROM {T}", f"SELECT id FROM {T} WHERE id < 1999", "more than 1999 rows"),
+    "RECURSION_ROWS_MAX": (20, *(f"WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < {n}) SELECT count(*) FROM r" for n in (50, 10)), "20 rows"),
+    "SQL_BYTES_MAX": (5000, f"SELECT '{'x' * 5000}'", f"SELECT '{'x' * 4000}'", "5000 bytes"),
+    "SQL_TOKENS_MAX": (300, "SELECT " + "1, " * 300 + "1", "SELECT " + "1, " * 50 + "1", "300 words and signs"),
+    "SQL_OPERATORS_MAX": (50, "SELECT 1" + "+1" * 60, "SELECT 1" + "+1" * 40, "50 operators"),
+    "SQL_RELATIONS_MAX": (3, f"SELECT count(*) FROM {T}" + f" NATURAL JOIN {T}" * 3, f"SELECT count(*) FROM {T}", "3 tables"),
+    "SQL_DEPTH_MAX": (20, "SELECT " + "(" * 30 + "1" + ")" * 30, "SELECT ((1))", "20 deep"),
+}
+
+
+@pytest.mark.parametrize("name", LESS)
+def test_the_operator_sets_the_limit(mesh, serve, name):
+    most, too_much, enough, told = LESS[name]
+    process = serve(mesh, **{f"MESHGATE_ENGINE__{name}": str(most)})
+    with process.flight(process.token("ana")) as client:
+        with pytest.raises((pa.ArrowException, pyarrow.flight.FlightError), match=told):
+            client.table(too_much)
+        assert client.table(enough).num_rows > 0

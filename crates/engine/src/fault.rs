@@ -88,7 +88,10 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
         DataFusionError::Execution(text) if text == "cancelled" => return Error::Cancelled,
         DataFusionError::Execution(_) => "a value does not fit the expression",
         DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) => "the expression cannot be evaluated",
-        DataFusionError::External(_) => return Error::Unreadable(error),
+        DataFusionError::External(cause) => match cause.downcast_ref() {
+            Some(Error::Limited { text }) => return Error::Limited { text: text.clone() },
+            _ => return Error::Unreadable(error),
+        },
         _ => return Error::Internal { what: error.to_string() },
     };
     let text = PublicText::new(text).hint("use try_cast, nullif or CASE where values may not fit");

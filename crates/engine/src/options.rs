@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Limits, each with a default that serves one machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Memory that all queries share, in bytes.
     pub memory_bytes: usize,

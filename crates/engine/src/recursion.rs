@@ -17,6 +17,9 @@ use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
+use meshgate_model::PublicText;
+
+use crate::Error;
 
 const RECOMPUTED: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
 
@@ -97,7 +100,9 @@ impl ExecutionPlan for CountedExec {
         let batches = self.input.execute(partition, context)?.map(move |batch| {
             let batch = batch?;
             if rows.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows() > rows_max {
-                return Err(DataFusionError::ResourcesExhausted(format!("more than {rows_max} rows by recursion")));
+                let text = PublicText::new(format!("the steps of a recursive query make more than {rows_max} rows"))
+                    .hint("let its recursive part end earlier");
+                return Err(DataFusionError::External(Box::new(Error::Limited { text })));
             }
             Ok(batch)
         });

@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, ResetStatement, Set, Statement, Use, Value};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
-use meshgate_model::mutant;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use meshgate_model::{PublicText, mutant};
 
 use crate::allow::{STRAY_PIN, allow_query, is_pinned};
 use crate::{Error, Options, show, text};
@@ -103,7 +103,12 @@ fn parse(
         .with_recursion_limit(options.sql_depth_max)
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(|error| Error::invalid(format!("the statement cannot be read: {error}")))?;
+        .map_err(|error| match error {
+            ParserError::RecursionLimitExceeded => Error::Limited {
+                text: PublicText::new(format!("the statement nests more than {} deep", options.sql_depth_max)),
+            },
+            error => Error::invalid(format!("the statement cannot be read: {error}")),
+        })?;
     match (statements.pop(), statements.len()) {
         (Some(statement), 0) => Ok(statement),
         (Some(_), _) => Err(Error::invalid("one statement at a time, please")),
@@ -178,7 +183,7 @@ fn option_name(name: &ObjectName) -> Result<String, Error> {
         [first, option] if first == "meshgate" => Ok(option.clone()),
         [only] if only == "timezone" => Ok(only.clone()),
         _ => Err(Error::Invalid {
-            text: meshgate_model::PublicText::new(format!("`{name}` is no option of a session"))
+            text: PublicText::new(format!("`{name}` is no option of a session"))
                 .hint("options are set as `SET meshgate.<name> = ...`"),
         }),
     }

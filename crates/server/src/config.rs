@@ -42,7 +42,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) state: State,
     pub(crate) identity: Identity,
-    pub(crate) engine: Engine,
+    pub(crate) engine: meshgate_engine::Options,
     pub(crate) cache: Cache,
     /// `[credentials.<name>]`, which mesh.yaml names.
     pub(crate) credentials: BTreeMap<String, Credentials>,
@@ -78,21 +78,6 @@ pub(crate) struct State {
 pub(crate) struct Identity {
     pub(crate) anonymous: bool,
     pub(crate) password_login: bool,
-}
-
-/// `[engine]`
-#[derive(Debug)]
-pub(crate) struct Engine {
-    pub(crate) memory_bytes: usize,
-    pub(crate) spill_dir: PathBuf,
-    pub(crate) spill_bytes: u64,
-    pub(crate) threads: usize,
-    pub(crate) deadline_s_default: u32,
-    pub(crate) deadline_s_max: u32,
-    pub(crate) queries_max: usize,
-    pub(crate) queries_per_principal_max: usize,
-    pub(crate) queue_len_max: usize,
-    pub(crate) result_rows_max: u64,
 }
 
 /// `[cache]`

@@ -63,6 +63,12 @@ pub(super) struct Engine {
     pub(super) queries_per_principal_max: Option<u64>,
     pub(super) queue_len_max: Option<u64>,
     pub(super) result_rows_max: Option<u64>,
+    pub(super) recursion_rows_max: Option<u64>,
+    pub(super) sql_bytes_max: Option<u64>,
+    pub(super) sql_tokens_max: Option<u64>,
+    pub(super) sql_operators_max: Option<u64>,
+    pub(super) sql_relations_max: Option<u64>,
+    pub(super) sql_depth_max: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

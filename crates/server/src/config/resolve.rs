@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Audit, Cache, Config, Engine, Flight, Http, Identity, Log, Overrides, State, credentials, machine, raw};
+use super::{Audit, Cache, Config, Flight, Http, Identity, Log, Overrides, State, credentials, machine, raw};
+use meshgate_engine::Options;
 use meshgate_state::Home;
 
 use crate::args::LogFormat;
@@ -87,29 +88,46 @@ pub(crate) fn state_directory(url: &str) -> Outcome<PathBuf> {
     Ok(directory)
 }
 
-fn engine(raw: &raw::Engine, state: &Path) -> Outcome<Engine> {
+fn engine(raw: &raw::Engine, state: &Path) -> Outcome<Options> {
     let half_of_memory = || machine::memory_mib().map_or(1024, |mib| (mib / 2).max(256));
     let deadline_s_default = seconds("engine.deadline_s_default", raw.deadline_s_default.unwrap_or(300))?;
     let deadline_s_max = seconds("engine.deadline_s_max", raw.deadline_s_max.unwrap_or(3_600))?;
     if deadline_s_default > deadline_s_max {
         return Err(Trouble::config("`engine.deadline_s_default` is longer than `engine.deadline_s_max`"));
     }
-    let usual = meshgate_engine::Options::default();
-    let number = |written: Option<u64>, usual: usize| written.unwrap_or(usual as u64);
-    Ok(Engine {
-        memory_bytes: mib("engine.memory_mib", raw.memory_mib.unwrap_or_else(half_of_memory))?,
+    let usual = Options::default();
+    let number = |key: &str, written: Option<u64>, usual: usize| count(key, written.unwrap_or(usual as u64));
+    // The stacks of query threads are measured for the usual values of these.
+    let up_to_usual = |key: &str, written: Option<u64>, usual: usize| {
+        let number = number(key, written, usual)?;
+        if number > usual {
+            return Err(Trouble::config(format!("`{key}` cannot be {number}")).hint(format!("give at most {usual}")));
+        }
+        Ok(number)
+    };
+    let memory_bytes = mib("engine.memory_mib", raw.memory_mib.unwrap_or_else(half_of_memory))?;
+    Ok(Options {
+        memory_bytes,
+        memory_bytes_per_query: memory_bytes,
         spill_dir: raw.spill_dir.clone().unwrap_or_else(|| paths::spill(state)),
         spill_bytes: mib("engine.spill_mib", raw.spill_mib.unwrap_or(usual.spill_bytes / MIB))? as u64,
-        threads: count("engine.threads", number(raw.threads, machine::threads()))?,
+        threads: number("engine.threads", raw.threads, machine::threads())?,
         deadline_s_default,
         deadline_s_max,
-        queries_max: count("engine.queries_max", number(raw.queries_max, usual.queries_max))?,
-        queries_per_principal_max: count(
+        queries_max: number("engine.queries_max", raw.queries_max, usual.queries_max)?,
+        queries_per_principal_max: number(
             "engine.queries_per_principal_max",
-            number(raw.queries_per_principal_max, usual.queries_per_principal_max),
+            raw.queries_per_principal_max,
+            usual.queries_per_principal_max,
         )?,
-        queue_len_max: usize::try_from(number(raw.queue_len_max, usual.queue_len_max)).unwrap_or(usize::MAX),
+        queue_len_max: raw.queue_len_max.map_or(usual.queue_len_max, |most| most.try_into().unwrap_or(usize::MAX)),
         result_rows_max: raw.result_rows_max.unwrap_or(usual.result_rows_max),
+        recursion_rows_max: number("engine.recursion_rows_max", raw.recursion_rows_max, usual.recursion_rows_max)?,
+        sql_bytes_max: number("engine.sql_bytes_max", raw.sql_bytes_max, usual.sql_bytes_max)?,
+        sql_tokens_max: number("engine.sql_tokens_max", raw.sql_tokens_max, usual.sql_tokens_max)?,
+        sql_operators_max: up_to_usual("engine.sql_operators_max", raw.sql_operators_max, usual.sql_operators_max)?,
+        sql_relations_max: number("engine.sql_relations_max", raw.sql_relations_max, usual.sql_relations_max)?,
+        sql_depth_max: up_to_usual("engine.sql_depth_max", raw.sql_depth_max, usual.sql_depth_max)?,
     })
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use meshgate_engine::Options;
 use meshgate_table::Credentials;
 
-use super::{Config, Engine, Overrides, keys};
+use super::{Config, Overrides, keys};
 use crate::args::LogFormat;
 use crate::trouble::{Exit, Trouble};
 
@@ -50,15 +51,10 @@ fn the_commented_example_holds_every_key_and_every_default() {
         format!("{:?} {:?} {:?}", shown.flight, shown.identity, shown.audit),
         format!("{:?} {:?} {:?}", defaults.flight, defaults.identity, defaults.audit)
     );
-    let counts = |engine: &Engine| {
-        let Engine { queries_max, queries_per_principal_max, queue_len_max, result_rows_max, .. } = engine;
-        (*queries_max, *queries_per_principal_max, *queue_len_max, *result_rows_max)
-    };
-    assert_eq!(counts(&shown.engine), counts(&defaults.engine));
-    assert_eq!(shown.engine.spill_bytes, defaults.engine.spill_bytes);
-    assert_eq!(shown.engine.spill_dir, defaults.engine.spill_dir);
-    assert_eq!(shown.engine.deadline_s_default, defaults.engine.deadline_s_default);
-    assert_eq!(shown.engine.deadline_s_max, defaults.engine.deadline_s_max);
+    // The machine decides these two.
+    let (memory_bytes, threads) = (defaults.engine.memory_bytes, defaults.engine.threads);
+    let shown_here = Options { memory_bytes, memory_bytes_per_query: memory_bytes, threads, ..shown.engine };
+    assert_eq!(shown_here, defaults.engine);
     assert_eq!(shown.cache.footers_bytes, defaults.cache.footers_bytes);
 }
 
@@ -101,6 +97,8 @@ fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
         ("[state]\nurl = \"/var/x\"", &[], &["`state.url`", "sqlite:///"]),
         ("[engine]\nthreads = \"many\"", &[], &["meshgate.toml:2:11", "invalid type"]),
         ("[engine]\nthreads = 0", &[], &["`engine.threads`", "above 0"]),
+        ("[engine]\nsql_depth_max = 61", &[], &["`engine.sql_depth_max` cannot be 61", "at most 60"]),
+        ("[engine]\nsql_bytes_max = 0", &[], &["`engine.sql_bytes_max`", "above 0"]),
         ("[engine]\ndeadline_s_default = 7200", &[], &["longer than"]),
         ("[flight]\nlisten = \"localhost\"", &[], &["`flight.listen`", "port"]),
         ("a = [", &[], &["meshgate.toml:1:"]),

@@ -53,7 +53,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
     );
     let ledger = Arc::new(ledger.map_err(|error| Trouble::of("the audit trail cannot be opened", &error))?);
     ledger.append_lazy(Started { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() });
-    let engine = Engine::new(engine_options(config));
+    let engine = Engine::new(config.engine.clone());
     let engine = Arc::new(engine.map_err(|error| Trouble::of("the engine cannot be started", &error))?);
     let tables = Arc::new(Tables::new(
         formats(),
@@ -118,24 +118,6 @@ impl Secrets {
 
 fn formats() -> Vec<Arc<dyn TableFormat>> {
     vec![Arc::new(meshgate_table_delta::DeltaFormat), Arc::new(meshgate_table_iceberg::IcebergFormat)]
-}
-
-fn engine_options(config: &Config) -> meshgate_engine::Options {
-    let engine = &config.engine;
-    meshgate_engine::Options {
-        memory_bytes: engine.memory_bytes,
-        memory_bytes_per_query: engine.memory_bytes,
-        spill_dir: engine.spill_dir.clone(),
-        spill_bytes: engine.spill_bytes,
-        threads: engine.threads,
-        deadline_s_default: engine.deadline_s_default,
-        deadline_s_max: engine.deadline_s_max,
-        queries_max: engine.queries_max,
-        queries_per_principal_max: engine.queries_per_principal_max,
-        queue_len_max: engine.queue_len_max,
-        result_rows_max: engine.result_rows_max,
-        ..meshgate_engine::Options::default()
-    }
 }
 
 /// What has to be done again and again. Ends when the set is dropped.
