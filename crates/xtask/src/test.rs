@@ -16,7 +16,7 @@ pub(crate) enum Clients {
 
 /// Stops at the first part that fails; the output of every part goes straight to the terminal.
 pub(crate) fn run(root: &Path, clients: Clients) -> anyhow::Result<()> {
-    step(cargo(root).args(["test", "--workspace"]))?;
+    step(cargo(root).args(["test", "--workspace", "--no-fail-fast"]))?;
     if clients == Clients::Skip {
         return Ok(());
     }
