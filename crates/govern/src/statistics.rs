@@ -1,8 +1,9 @@
 //! What the barrier lets the planner know.
 //!
-//! SECURITY: where rows are filtered no figure is exact, so that none can answer a query, and no bound of a column is told:
-//! the planner computes with bounds, and fails where they do not fit, which tells of hidden values. Of masked columns there is
-//! nothing at all. Where nothing is hidden, everything is as usual.
+//! SECURITY: where rows are filtered nothing is told. Figures below count hidden rows. The planner computes with bounds, and
+//! fails where they do not fit; and by row counts, inexact ones too, it decides which side of a join is read first, so that
+//! a fallible expression on one side is evaluated or not. Both tell of hidden values. Of masked columns there is nothing at
+//! all. Where nothing is hidden, everything is as usual.
 
 use arrow::datatypes::Schema;
 use datafusion::common::stats::Precision;
@@ -12,24 +13,16 @@ use meshgate_model::mutant;
 /// The statistics above, from those below; `below[i]` is the column below that serves output column `i` as stored.
 pub(crate) fn above(input: &Statistics, below: &[Option<usize>], filtered: bool, schema: &Schema) -> Statistics {
     debug_assert_eq!(below.len(), schema.fields().len(), "one entry for each column");
-    let column_statistics = below
-        .iter()
-        .map(|index| {
-            let known = index.and_then(|index| input.column_statistics.get(index));
-            match known {
-                Some(known) if filtered && mutant("bounds of filtered rows are told") => known.clone().to_inexact(),
-                Some(known) if filtered => ColumnStatistics {
-                    null_count: known.null_count.to_inexact(),
-                    distinct_count: known.distinct_count.to_inexact(),
-                    ..ColumnStatistics::new_unknown()
-                },
-                Some(known) => known.clone(),
-                None => ColumnStatistics::new_unknown(),
-            }
-        })
-        .collect();
-    let num_rows = if filtered { input.num_rows.to_inexact() } else { input.num_rows };
-    Statistics { num_rows, total_byte_size: Precision::Absent, column_statistics }
+    if filtered && !mutant("bounds of filtered rows are told") {
+        let num_rows = input.num_rows.to_inexact();
+        let counted = Statistics { num_rows, ..Statistics::new_unknown(schema) };
+        return if mutant("filtered rows are counted") { counted } else { Statistics::new_unknown(schema) };
+    }
+    let of_column = |index: &Option<usize>| index.and_then(|index| input.column_statistics.get(index)).cloned();
+    let column_statistics =
+        below.iter().map(|index| of_column(index).unwrap_or_else(ColumnStatistics::new_unknown)).collect();
+    let told = Statistics { num_rows: input.num_rows, total_byte_size: Precision::Absent, column_statistics };
+    if filtered { told.to_inexact() } else { told }
 }
 
 #[cfg(test)]
@@ -41,7 +34,7 @@ mod tests {
     use super::above;
 
     #[test]
-    fn nothing_exact_of_filtered_rows_and_nothing_of_masked_columns() {
+    fn nothing_of_filtered_rows_and_nothing_of_masked_columns() {
         let column = ColumnStatistics {
             null_count: Precision::Exact(3),
             max_value: Precision::Exact(ScalarValue::from(20_i64)),
@@ -55,11 +48,7 @@ mod tests {
         let schema =
             Schema::new(vec![Field::new("plain", DataType::Int64, true), Field::new("masked", DataType::Int64, true)]);
         let seen = above(&input, &[Some(0), None], true, &schema);
-        assert_eq!(seen.num_rows, Precision::Inexact(100));
-        assert_eq!(seen.total_byte_size, Precision::Absent);
-        assert_eq!(seen.column_statistics[0].max_value, Precision::Absent);
-        assert_eq!(seen.column_statistics[0].null_count, Precision::Inexact(3));
-        assert_eq!(seen.column_statistics[1], ColumnStatistics::new_unknown());
+        assert_eq!(seen, Statistics::new_unknown(&schema));
         let open = above(&input, &[Some(0), None], false, &schema);
         assert_eq!(open.num_rows, Precision::Exact(100));
         assert_eq!(open.column_statistics[1], ColumnStatistics::new_unknown());
