@@ -1,22 +1,26 @@
 //! What the barrier lets the planner know.
 //!
-//! SECURITY: where rows are filtered nothing is told. Figures below count hidden rows. The planner computes with bounds, and
-//! fails where they do not fit; and by row counts, inexact ones too, it decides which side of a join is read first, so that
-//! a fallible expression on one side is evaluated or not. Both tell of hidden values. Of masked columns there is nothing at
-//! all. Where nothing is hidden, everything is as usual.
+//! SECURITY: where rows are filtered nothing is told that was counted below, where hidden rows are. The planner computes
+//! with bounds, and fails where they do not fit; and by row counts, inexact ones too, it decides which side of a join is
+//! read first, so that a fallible expression on one side is evaluated or not. Both tell of hidden values. Of masked columns
+//! there is nothing at all. Where nothing is hidden, everything is as usual.
 
 use arrow::datatypes::Schema;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use meshgate_model::mutant;
 
+/// How many rows a filtered table is taken to have: the same for all, so that it tells nothing, and enough that products of
+/// several tables are read after, not before, one of them.
+const ROWS_ASSUMED: usize = 1_000_000;
+
 /// The statistics above, from those below; `below[i]` is the column below that serves output column `i` as stored.
 pub(crate) fn above(input: &Statistics, below: &[Option<usize>], filtered: bool, schema: &Schema) -> Statistics {
     debug_assert_eq!(below.len(), schema.fields().len(), "one entry for each column");
     if filtered && !mutant("bounds of filtered rows are told") {
-        let num_rows = input.num_rows.to_inexact();
-        let counted = Statistics { num_rows, ..Statistics::new_unknown(schema) };
-        return if mutant("filtered rows are counted") { counted } else { Statistics::new_unknown(schema) };
+        let assumed = Precision::Inexact(ROWS_ASSUMED);
+        let num_rows = if mutant("filtered rows are counted") { input.num_rows.to_inexact() } else { assumed };
+        return Statistics { num_rows, ..Statistics::new_unknown(schema) };
     }
     let of_column = |index: &Option<usize>| index.and_then(|index| input.column_statistics.get(index)).cloned();
     let column_statistics =
@@ -31,7 +35,7 @@ mod tests {
     use datafusion::common::stats::Precision;
     use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 
-    use super::above;
+    use super::{ROWS_ASSUMED, above};
 
     #[test]
     fn nothing_of_filtered_rows_and_nothing_of_masked_columns() {
@@ -48,7 +52,7 @@ mod tests {
         let schema =
             Schema::new(vec![Field::new("plain", DataType::Int64, true), Field::new("masked", DataType::Int64, true)]);
         let seen = above(&input, &[Some(0), None], true, &schema);
-        assert_eq!(seen, Statistics::new_unknown(&schema));
+        assert_eq!(seen, Statistics { num_rows: Precision::Inexact(ROWS_ASSUMED), ..Statistics::new_unknown(&schema) });
         let open = above(&input, &[Some(0), None], false, &schema);
         assert_eq!(open.num_rows, Precision::Exact(100));
         assert_eq!(open.column_statistics[1], ColumnStatistics::new_unknown());
