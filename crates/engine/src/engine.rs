@@ -73,7 +73,7 @@ impl Engine {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads.max(1))
             .thread_name("meshgate-query")
-            .thread_stack_size(16 << 20)
+            .thread_stack_size(64 << 20)
             .enable_all()
             .build()
             .map_err(|error| internal("starting the query threads", &error))?;

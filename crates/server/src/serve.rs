@@ -59,7 +59,7 @@ fn runtime() -> Outcome<Runtime> {
         .enable_all()
         .thread_name("meshgate-wire")
         // Statements are read and freed here: deep ones need room (`sql_operators_max`).
-        .thread_stack_size(16 << 20)
+        .thread_stack_size(64 << 20)
         .build();
     runtime.map_err(|error| Trouble::failure("no threads can be started").because(&error))
 }
