@@ -14,6 +14,7 @@ mod attack;
 mod catalogue;
 mod denials;
 mod handles;
+mod incidents;
 mod mesh;
 mod policies;
 mod probes;

@@ -31,7 +31,7 @@ unless { principal in Group::"stewards" };
 "#;
 
 /// Six people; those of the US are hidden from analysts of the EU.
-fn people() -> RecordBatch {
+pub(crate) fn people() -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3, 4, 5, 6]));
     let names = StringArray::from(vec!["Ada Lovelace", "Bob", "Carl-Gustav 7", "Dora", "Eve", "Fritz"]);
     let regions = StringArray::from(vec!["EU", "EU", "EU", "US", "US", "US"]);

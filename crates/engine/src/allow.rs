@@ -103,7 +103,7 @@ impl Visitor for Inspector {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
         first([
-            (select.into.is_some(), "SELECT INTO"),
+            (select.into.is_some() && !mutant("SELECT INTO is left out"), "SELECT INTO"),
             (select.prewhere.is_some() && !mutant("PREWHERE is left out"), "PREWHERE"),
             (!select.connect_by.is_empty(), "CONNECT BY"),
             (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
@@ -161,6 +161,7 @@ fn body(body: &SetExpr) -> ControlFlow<&'static str> {
             self::body(left)?;
             self::body(right)
         }
+        _ if mutant("writes inside queries are served") => ControlFlow::Continue(()),
         SetExpr::Insert(_) => ControlFlow::Break("INSERT"),
         SetExpr::Update(_) => ControlFlow::Break("UPDATE"),
         SetExpr::Delete(_) => ControlFlow::Break("DELETE"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use meshgate_model::TableAddress;
+use meshgate_model::{TableAddress, mutant};
 
 use crate::system::{self, Listed};
 use crate::{Caller, Error, ForeignKeyEntry, Gateway, PrimaryKeyEntry, SessionOptions, TableEntry};
@@ -114,7 +114,7 @@ fn names(entry: &Listed<'_>, column: &str) -> [String; 4] {
 }
 
 fn shows(entry: &Listed<'_>, column: &str) -> bool {
-    entry.columns().any(|(visible, _)| visible.name == column)
+    entry.columns().any(|(visible, _)| visible.name == column) || mutant("keys name hidden columns")
 }
 
 fn entry(listed: &Listed<'_>) -> TableEntry {

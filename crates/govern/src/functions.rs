@@ -24,6 +24,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use meshgate_model::mutant;
 
 pub use limits::{
     ARRAY_BYTES_MAX, ARRAY_LEN_MAX, BATCH_BYTES_MAX, CONSTANT_ARRAY_LEN_MAX, CONSTANT_BYTES_MAX, SKETCH_LEN_MAX,
@@ -34,7 +35,7 @@ pub use limits::{
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     SessionStateDefaults::default_scalar_functions()
         .into_iter()
-        .filter(|function| lists::lists(lists::SCALAR, function.name()))
+        .filter(|function| lists::lists(lists::SCALAR, function.name()) || mutant("all functions are served"))
         .map(bounded::bounded)
         .collect()
 }

@@ -31,7 +31,10 @@ pub(crate) fn is_leakproof(filter: &Expr, is_plain: &dyn Fn(&str) -> bool) -> bo
         | Expr::IsFalse(inner) => inside(inner),
         Expr::BinaryExpr(binary) => is_comparison(&binary.op) && inside(&binary.left) && inside(&binary.right),
         Expr::Between(between) => inside(&between.expr) && inside(&between.low) && inside(&between.high),
-        Expr::InList(list) => inside(&list.expr) && list.list.iter().all(|item| matches!(item, Expr::Literal(..))),
+        Expr::InList(list) => {
+            let is_literal = |item: &Expr| matches!(item, Expr::Literal(..)) || mutant("lists are leakproof");
+            inside(&list.expr) && list.list.iter().all(is_literal)
+        }
         Expr::Like(like) => {
             let pattern = matches!(&*like.pattern, Expr::Literal(value, _) if is_prefix_pattern(value));
             inside(&like.expr) && pattern && like.escape_char.is_none() && !like.case_insensitive
@@ -113,6 +116,9 @@ fn is_comparison(operator: &Operator) -> bool {
 /// `abc%`: compared as bytes. Any other pattern becomes a regular expression, which can be too large to compile.
 fn is_prefix_pattern(value: &ScalarValue) -> bool {
     let Some(Some(text)) = value.try_as_str() else { return false };
+    if mutant("every pattern is leakproof") {
+        return true;
+    }
     text.strip_suffix('%').is_some_and(|prefix| !prefix.contains(['%', '_', '\\']))
 }
 

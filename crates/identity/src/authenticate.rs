@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use meshgate_model::{AttributeTypes, AttributeValue, Clock, Entropy, Failure, Fault, Secret};
+use meshgate_model::{AttributeTypes, AttributeValue, Clock, Entropy, Failure, Fault, Secret, mutant};
 
 use crate::attempts::Attempts;
 use crate::error::Reason;
@@ -103,7 +103,7 @@ impl Identity {
             }
         };
         match now {
-            Ok(now) => Ok(now.fingerprint() == principal.fingerprint()),
+            Ok(now) => Ok(now.fingerprint() == principal.fingerprint() || mutant("whoever was let in stays the same")),
             Err(error) if error.fault() == Fault::Unauthenticated => Ok(false),
             Err(error) => Err(error),
         }
@@ -118,10 +118,11 @@ impl Identity {
         // SECURITY: the store finds by hash; what it found is compared again, in constant time.
         let found = self.store.find_token(&hash).await?.filter(|record| record.hash == hash);
         let record = found.ok_or_else(unknown)?;
-        if record.revoked.is_some() {
+        if record.revoked.is_some() && !mutant("a revoked token is accepted") {
             return Err(Error::Revoked { id: record.id, name: record.name });
         }
-        if let Some(at) = record.expires.filter(|at| *at <= self.clock.now()) {
+        if let Some(at) = record.expires.filter(|at| *at <= self.clock.now() && !mutant("an expired token is accepted"))
+        {
             return Err(Error::Expired { id: record.id, name: record.name, at });
         }
         let attributes = typed(&record.name, &record.attributes, types)?;

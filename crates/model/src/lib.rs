@@ -28,8 +28,6 @@ pub use attribute::{AttributeError, AttributeType, AttributeTypes, AttributeValu
 pub use fault::{Failure, Fault, PublicText};
 pub use finding::{Finding, Place, Scope, Severity};
 pub use ids::{Epoch, Fingerprint, QueryId};
-#[cfg(feature = "mutants")]
-pub use mutants::let_live;
 pub use mutants::mutant;
 pub use name::{Name, NameError};
 pub use secret::Secret;

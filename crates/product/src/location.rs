@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use meshgate_model::mutant;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::release::StorageGrant;
@@ -101,7 +102,10 @@ pub(crate) fn directory(url: String) -> String {
 pub(crate) fn granted<'g>(url: &str, grants: &'g [StorageGrant]) -> Option<&'g StorageGrant> {
     let length = |grant: &StorageGrant| match grant {
         // INVARIANT: both are normalised and the prefix ends in `/`, so text order is path order.
-        StorageGrant::Prefix { url: prefix, .. } => url.starts_with(prefix.as_str()).then_some(prefix.len()),
+        StorageGrant::Prefix { url: prefix, .. } => {
+            let is_inside = url.starts_with(prefix.as_str()) || mutant("every location is granted");
+            is_inside.then_some(prefix.len())
+        }
         StorageGrant::Catalog { .. } => None,
     };
     grants.iter().filter(|grant| length(grant).is_some()).max_by_key(|grant| length(grant))
@@ -199,7 +203,7 @@ fn normalise(path: &str, segments: &mut Vec<String>) -> Result<(), BadLocation> 
         let hidden = segment.contains(['/', '\\'])
             || segment.chars().any(char::is_control)
             || ["%2e", "%2f", "%5c", "%25"].iter().any(|code| segment.to_ascii_lowercase().contains(code));
-        if hidden {
+        if hidden && !mutant("dots hide behind percent-encoding") {
             return Err(encoded());
         }
         match segment.as_ref() {

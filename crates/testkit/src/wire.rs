@@ -58,11 +58,13 @@ impl Wire {
     /// A client with a connection of its own; without a token it says nothing of who it is.
     pub async fn client(&self, token: Option<&Secret>) -> Client {
         let channel = Channel::from_shared(format!("http://{}", self.flight)).expect("a URL").connect().await;
-        let authorization =
-            token.map(|token| MetadataValue::try_from(format!("Bearer {}", token.expose())).expect("a token is ASCII"));
         let service = FlightServiceClient::new(channel.expect("the listener answers"));
-        Client { service: service.max_decoding_message_size(usize::MAX), authorization }
+        Client { service: service.max_decoding_message_size(usize::MAX), authorization: token.map(bearer) }
     }
+}
+
+fn bearer(token: &Secret) -> MetadataValue<tonic::metadata::Ascii> {
+    MetadataValue::try_from(format!("Bearer {}", token.expose())).expect("a token is ASCII")
 }
 
 async fn listener() -> TcpListener {
@@ -122,6 +124,11 @@ impl Reply {
 }
 
 impl Client {
+    /// Somebody else over the same connection.
+    pub fn with_token(&self, token: &Secret) -> Self {
+        Self { service: self.service.clone(), authorization: Some(bearer(token)) }
+    }
+
     /// Plans and fetches a statement.
     pub async fn query(&self, sql: &str) -> Reply {
         self.run(CommandStatementQuery { query: sql.to_owned(), transaction_id: None }.as_any()).await
@@ -129,21 +136,41 @@ impl Client {
 
     /// Prepares a statement without parameters, plans it by its handle and fetches it.
     pub async fn prepared(&self, sql: &str) -> Reply {
+        let mut reply = Reply::default();
+        match self.create(sql).await {
+            Err(failed) => failed,
+            Ok(made) => {
+                // Handles are sealed with a nonce: equal requests have different ones, so this one is not kept.
+                reply.keep(made.dataset_schema);
+                reply.keep(made.parameter_schema);
+                let rest = self.execute(&made.prepared_statement_handle).await;
+                Reply { received: reply.received.into_iter().chain(rest.received).collect(), ..rest }
+            }
+        }
+    }
+
+    /// The handle of a prepared statement.
+    pub async fn prepare(&self, sql: &str) -> Result<Vec<u8>, Box<Status>> {
+        match self.create(sql).await {
+            Ok(made) => Ok(made.prepared_statement_handle.to_vec()),
+            Err(failed) => Err(Box::new(failed.failure.expect("why not"))),
+        }
+    }
+
+    async fn create(&self, sql: &str) -> Result<ActionCreatePreparedStatementResult, Reply> {
         let request = ActionCreatePreparedStatementRequest { query: sql.to_owned(), transaction_id: None };
-        let mut reply = self.action("CreatePreparedStatement", request.as_any().encode_to_vec()).await;
+        let reply = self.action("CreatePreparedStatement", request.as_any().encode_to_vec()).await;
         if reply.failure.is_some() {
-            return reply;
+            return Err(reply);
         }
         let made = reply.received.last().and_then(|body| Any::decode(body.as_slice()).ok()).expect("an Any");
-        let made: ActionCreatePreparedStatementResult = made.unpack().expect("a result").expect("a prepared statement");
-        let handle = made.prepared_statement_handle.clone();
-        let command = CommandPreparedStatementQuery { prepared_statement_handle: handle }.as_any();
-        // Handles are sealed with a nonce: equal requests have different ones.
-        reply.received.clear();
-        reply.keep(made.dataset_schema);
-        reply.keep(made.parameter_schema);
-        let rest = self.run(command).await;
-        Reply { received: reply.received.into_iter().chain(rest.received).collect(), ..rest }
+        Ok(made.unpack().expect("a result").expect("a prepared statement"))
+    }
+
+    /// Plans a prepared statement by its handle and fetches it.
+    pub async fn execute(&self, handle: &[u8]) -> Reply {
+        let handle = handle.to_vec().into();
+        self.run(CommandPreparedStatementQuery { prepared_statement_handle: handle }.as_any()).await
     }
 
     /// What a command gives: GetFlightInfo, then DoGet of its first endpoint.

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::Product;
 use crate::ambient::{Counter, WallClock};
+use crate::attack::canary;
 
 /// Files of a mesh, before a gateway looks at them.
 pub struct WorldBuilder {
@@ -38,7 +39,9 @@ pub struct World {
 impl WorldBuilder {
     /// An empty mesh.
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        // A path that reaches a client is found as what it is.
+        let named = tempfile::Builder::new().prefix(&format!("{}-path-", canary::TEXT)).tempdir();
+        let directory = named.expect("a temporary directory");
         let engine = meshgate_engine::Options {
             spill_dir: directory.path().join("state/spill"),
             memory_bytes: 512 << 20,
@@ -140,10 +143,6 @@ impl Default for WorldBuilder {
 
 impl World {
     async fn open(builder: WorldBuilder) -> Result<Self, Error> {
-        #[cfg(feature = "mutants")]
-        if let Ok(name) = std::env::var("MESHGATE_MUTANT") {
-            meshgate_model::let_live(&name);
-        }
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(Counter::default());
         let store = Arc::new(MemoryStore::default());

@@ -1,12 +1,15 @@
 //! `cargo xtask mutants`: seeded bugs of enforcement, one after the other, each of which some test has to notice.
 //!
-//! A bug stands in the code as `mutant("its name")` (see `meshgate_model::mutant`). The integration tests are built once
-//! with all of them, and run once for each with that one alive.
+//! A bug stands in the code as `mutant("its name")` (see `meshgate_model::mutant`). The integration tests, and the unit tests
+//! of the crates that have bugs, are built once with all of them. For each, with that one alive, its crate's own tests run
+//! first, then the integration tests, until one fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -15,29 +18,53 @@ use crate::say;
 use crate::test::cargo;
 
 /// Fewer than this, and something of the machinery is broken.
-const MUTANTS_MIN: usize = 40;
+const MUTANTS_MIN: usize = 60;
+
+/// The binary of the integration tests, by the name of its crate.
+const INTEGRATION: &str = "tests";
 
 /// Runs all, or those whose names contain a text.
 pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
     let all = names(&root.join("crates"))?;
     ensure!(all.len() >= MUTANTS_MIN, "only {} seeded bugs were found in the code", all.len());
-    let binary = build(root)?;
-    let failed = failing(&binary, root, None)?;
-    ensure!(failed.is_empty(), "without any bug these fail: {}", failed.join(", "));
-    let mut survivors = Vec::new();
-    let chosen = all.keys().filter(|name| only.is_none_or(|only| name.contains(only))).collect::<Vec<_>>();
-    for (number, name) in chosen.iter().enumerate() {
-        let begun = Instant::now();
-        let killers = failing(&binary, root, Some(name))?;
-        let seconds = begun.elapsed().as_secs();
-        let verdict = if killers.is_empty() { "SURVIVES".to_owned() } else { killers.join(", ") };
-        say(&format!("{:3}/{} {seconds:3} s  {name} ({}): {verdict}", number + 1, chosen.len(), all[*name]));
-        if killers.is_empty() {
-            survivors.push(name.as_str());
-        }
+    let binaries = build(root, &all.values().cloned().collect())?;
+    for (home, binary) in &binaries {
+        let failed = failing(binary, &directory(root, home), None)?;
+        ensure!(failed.is_empty(), "without any bug these fail: {}", failed.join(", "));
     }
+    let chosen = all.iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only))).collect::<Vec<_>>();
+    let (next, done, survivors) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || -> anyhow::Result<()> {
+        while let Some((name, home)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let begun = Instant::now();
+            let mut killers = Vec::new();
+            for home in [home.as_str(), INTEGRATION] {
+                let Some(binary) = binaries.get(home).filter(|_| killers.is_empty()) else { continue };
+                killers = failing(binary, &directory(root, home), Some(name))?;
+            }
+            let verdict = if killers.is_empty() { "SURVIVES".to_owned() } else { killers.join(", ") };
+            let (number, seconds) = (done.fetch_add(1, Ordering::Relaxed) + 1, begun.elapsed().as_secs());
+            say(&format!("{number:3}/{} {seconds:3} s  {name} ({home}): {verdict}", chosen.len()));
+            if killers.is_empty() {
+                survivors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(name.as_str());
+            }
+        }
+        Ok(())
+    };
+    // The tests of one bug rarely keep more than one core busy.
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let running = (0..workers).map(|_| scope.spawn(work)).collect::<Vec<_>>();
+        running.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked")))
+    })?;
+    let survivors = survivors.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     say(&format!("{} seeded bugs, {} noticed", chosen.len(), chosen.len() - survivors.len()));
     if survivors.is_empty() { Ok(()) } else { bail!("nobody noticed: {}", survivors.join("; ")) }
+}
+
+/// Where cargo runs the tests of a crate.
+fn directory(root: &Path, home: &str) -> PathBuf {
+    if home == INTEGRATION { root.join("tests") } else { root.join("crates").join(home) }
 }
 
 /// The names of all seeded bugs, with the crate each is in.
@@ -64,23 +91,37 @@ fn names(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-/// The integration tests with all seeded bugs in them.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    say("xtask: building the integration tests with the feature `mutants`");
+/// The test binaries with all seeded bugs in them, by the names of their crates.
+fn build(root: &Path, homes: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    say("xtask: building the tests with the feature `mutants`");
     let mut build = cargo(root);
-    build.args(["test", "--package", "meshgate-tests", "--features", "mutants", "--test", "it", "--no-run"]);
-    let built = build.arg("--message-format=json").stderr(Stdio::inherit()).output().context("starting cargo")?;
+    build.args(["test", "--no-run", "--message-format=json", "--features", "meshgate-model/mutants"]);
+    build.args(["--lib", "--test", "it", "--package", "meshgate-tests", "--package", "meshgate-model"]);
+    for home in homes {
+        build.args(["--package", &format!("meshgate-{home}")]);
+    }
+    let built = build.stderr(Stdio::inherit()).output().context("starting cargo")?;
     ensure!(built.status.success(), "the build failed");
-    let messages = String::from_utf8_lossy(&built.stdout);
-    let mut path = messages.lines().filter_map(|line| Some(line.split_once("\"executable\":\"")?.1.split_once('"')?.0));
-    path.next_back().map(PathBuf::from).context("the build left no test binary")
+    let mut binaries = BTreeMap::new();
+    for line in String::from_utf8_lossy(&built.stdout).lines() {
+        let Some(path) = line.split_once("\"executable\":\"").and_then(|(_, rest)| rest.split('"').next()) else {
+            continue;
+        };
+        let path = PathBuf::from(path);
+        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once('-'));
+        let name = name.map(|(name, _)| name).with_context(|| format!("what is {}", path.display()))?;
+        let home = name.strip_prefix("meshgate_").map_or_else(|| INTEGRATION.to_owned(), |name| name.replace('_', "-"));
+        binaries.insert(home, path);
+    }
+    ensure!(binaries.contains_key(INTEGRATION), "the build left no integration tests");
+    Ok(binaries)
 }
 
 /// The first test that fails while a bug is alive; without a bug, all that do.
-fn failing(binary: &Path, root: &Path, alive: Option<&str>) -> anyhow::Result<Vec<String>> {
+fn failing(binary: &Path, directory: &Path, alive: Option<&str>) -> anyhow::Result<Vec<String>> {
     let mut test = Command::new(binary);
-    test.current_dir(root.join("tests")).env("MESHGATE_ATTACK_QUICK", "1").env("RUST_BACKTRACE", "0");
-    test.env("CARGO_MANIFEST_DIR", root.join("tests"));
+    test.current_dir(directory).env("MESHGATE_ATTACK_QUICK", "1").env("RUST_BACKTRACE", "0");
+    test.env("CARGO_MANIFEST_DIR", directory);
     if let Some(name) = alive {
         test.env("MESHGATE_MUTANT", name);
     }

@@ -3,6 +3,7 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use meshgate_model::mutant;
 use object_store::aws::AmazonS3Builder;
 use object_store::limit::LimitStore;
 use object_store::local::LocalFileSystem;
@@ -62,7 +63,7 @@ impl Backend {
         match (&self.root, place) {
             (Root::Local(root), Place::Local(path)) => {
                 let (root, real) = (resolve(root)?, resolve(path)?);
-                if !real.starts_with(&root) {
+                if !real.starts_with(&root) && !mutant("a table may lie outside of its domain") {
                     return None;
                 }
                 local_path(&real)

@@ -16,6 +16,11 @@ pub fn number(number: u64) -> i64 {
     NUMBER | i64::try_from(number & 0xFFFF).unwrap_or_default()
 }
 
+/// Whether a number is planted.
+pub fn is_number(number: i64) -> bool {
+    number & !0xFFFF == NUMBER
+}
+
 /// What of the planted stands in the bytes, in any form that it could travel in.
 pub fn find(bytes: &[u8]) -> Option<&'static str> {
     let forms: [(&'static str, Vec<u8>); 10] = [
