@@ -5,6 +5,8 @@
 //! * `catalogue`: known attacks and incidents, one a line.
 //! * `denials`: who may do what, in one table, on the sockets.
 //! * `handles`: forged tickets and handles; releases do not mix.
+//! * `incidents`: what real systems leaked, by number.
+//! * `layout`: how the bytes of what is hidden lie tells nothing.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
@@ -15,6 +17,7 @@ mod catalogue;
 mod denials;
 mod handles;
 mod incidents;
+mod layout;
 mod mesh;
 mod policies;
 mod probes;

@@ -48,7 +48,7 @@ pub(crate) fn only_reads(plan: &LogicalPlan) -> Result<(), Error> {
     }
 }
 
-/// The most elements that a fixed-size type in a cast may have: each value of it holds them all, NULL too.
+/// The most elements that a fixed-size type in a cast may have, with those inside: each value holds them all, NULL too.
 const FIXED_LEN_MAX: i32 = 10_000;
 
 /// Refuses casts to types whose every value is huge.
@@ -75,11 +75,48 @@ pub(crate) fn bounded_casts(plan: &LogicalPlan) -> Result<(), Error> {
 }
 
 fn is_huge(data_type: &DataType) -> bool {
+    elements(data_type) > i64::from(FIXED_LEN_MAX)
+}
+
+/// How many elements a value of a type has whatever it is, NULL too: those of fixed sizes inside each other, multiplied.
+fn elements(data_type: &DataType) -> i64 {
     match data_type {
-        DataType::FixedSizeList(item, length) => *length > FIXED_LEN_MAX || is_huge(item.data_type()),
-        DataType::FixedSizeBinary(length) => *length > FIXED_LEN_MAX,
-        DataType::List(item) | DataType::LargeList(item) => is_huge(item.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| is_huge(field.data_type())),
-        _ => false,
+        DataType::FixedSizeList(item, length) => i64::from(*length).saturating_mul(elements(item.data_type())),
+        DataType::FixedSizeBinary(length) => i64::from(*length),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::Map(item, _) => elements(item.data_type()),
+        DataType::Struct(fields) => {
+            fields.iter().map(|field| elements(field.data_type())).fold(0, i64::saturating_add).max(1)
+        }
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field};
+
+    use super::is_huge;
+
+    #[test]
+    fn fixed_sizes_inside_each_other_multiply() {
+        let list =
+            |item: DataType, length: i32| DataType::FixedSizeList(Arc::new(Field::new("item", item, true)), length);
+        for (data_type, huge) in [
+            (list(DataType::Int64, 10_000), false),
+            (list(DataType::Int64, 10_001), true),
+            (list(list(DataType::Int64, 100), 100), false),
+            (list(list(DataType::Int64, 1_000), 11), true),
+            (DataType::new_list(list(list(DataType::Int64, 1_000), 11), true), true),
+            (DataType::FixedSizeBinary(10_001), true),
+            (list(DataType::FixedSizeBinary(1_000), 11), true),
+        ] {
+            assert_eq!(is_huge(&data_type), huge, "{data_type}");
+        }
     }
 }

@@ -315,8 +315,8 @@ fn columns_of_tables(view: &View) -> Vec<Row> {
     let mut rows = Vec::new();
     for entry in listed(view) {
         for (position, (column, verdict, data_type)) in entry.typed_columns().enumerate() {
-            // SECURITY: examples are values; who reads a column masked is not told them either.
-            let plain = verdict.reading == Reading::Plain && verdict.fields.is_empty();
+            // SECURITY: examples are values; who reads a column masked, or not all rows, is not told them either.
+            let plain = verdict.reading == Reading::Plain && verdict.fields.is_empty() && !entry.filtered;
             rows.push(vec![
                 text(&entry.catalog),
                 text(&entry.schema),

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use arrow::datatypes::{DataType, Fields, Schema};
+use meshgate_model::mutant;
+use meshgate_policy::{ColumnVerdict, Reading};
 use meshgate_product::{Column, LogicalType, Table};
 
 use crate::promise::sql_type;
@@ -26,6 +28,25 @@ pub enum Breach {
         /// What is stored.
         stored: String,
     },
+}
+
+impl Breach {
+    /// Whether it is about something that these verdicts let be read, masked or not.
+    pub(crate) fn concerns(&self, verdicts: &[ColumnVerdict]) -> bool {
+        let (Self::Missing { column, .. } | Self::Mistyped { column, .. }) = self;
+        let mut verdicts = verdicts;
+        for name in column.split(['.', '[']) {
+            match verdicts.iter().find(|verdict| verdict.name == name.trim_end_matches(']')) {
+                Some(verdict) if verdict.reading == Reading::Hidden => {
+                    return mutant("hidden columns take tables away");
+                }
+                Some(verdict) => verdicts = &verdict.fields,
+                // Nothing inside has a rule of its own.
+                None => return true,
+            }
+        }
+        true
+    }
 }
 
 impl fmt::Display for Breach {

@@ -7,17 +7,18 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::physical_expr::conjunction;
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::filter::FilterExec;
 use futures::StreamExt;
 use meshgate_model::{Instant, TableAddress, mutant};
 use meshgate_policy::{Entitlement, Expr};
 use meshgate_product::{OnBreach, Table};
-use meshgate_table::Snapshot;
+use meshgate_table::{Delivery, Snapshot};
 
 use crate::binder::{Binder, fault, stored_schema};
 use crate::translate::{PolicyField, PolicyFunctions};
-use crate::{Error, breaches};
+use crate::{Error, breaches, total};
 
 /// The most values a sub-select may give.
 pub(crate) const VALUES_MAX: usize = 100_000;
@@ -121,11 +122,11 @@ async fn run(
             needed.push(index);
         }
     }
-    let pruning = filter.iter().cloned().collect::<Vec<_>>();
-    let mut plan = snapshot.scan(session, &needed, &pruning).await?;
+    let pruning = filter.iter().flat_map(total::pruning).collect::<Vec<_>>();
+    let mut plan = snapshot.scan(session, &needed, &pruning, Delivery::Divided).await?;
     let scanned = DFSchema::try_from(plan.schema().as_ref().clone())?;
     if let Some(filter) = filter {
-        plan = Arc::new(FilterExec::try_new(session.create_physical_expr(filter, &scanned)?, plan)?);
+        plan = Arc::new(FilterExec::try_new(conjunction(total::conjuncts(session, &filter, &scanned)?), plan)?);
     }
     let value = session.create_physical_expr(value, &scanned)?;
     let mut rows = execute_stream(plan, session.task_ctx())?;

@@ -24,6 +24,7 @@ mod check;
 mod compact;
 mod entitlement;
 mod error;
+mod even;
 pub mod functions;
 mod governor;
 mod leakproof;
@@ -36,6 +37,7 @@ mod statistics;
 mod table;
 #[cfg(test)]
 mod testing;
+mod total;
 mod translate;
 
 #[cfg(test)]

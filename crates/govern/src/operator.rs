@@ -1,31 +1,35 @@
-//! The operator at the top of every governed scan: masks, barrier and compaction in one.
+//! The operator at the top of every governed scan: policy filter, masks, barrier and compaction in one.
 //!
-//! It is one operator and not a projection under a pass-through node, because DataFusion's rules move projections and
+//! It is one operator and not a filter and a projection under a pass-through node, because DataFusion's rules move projections and
 //! filters through each other; nothing moves through this.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::Statistics;
+use datafusion::common::cast::as_boolean_array;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, conjunction};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+    PushedDown,
 };
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use meshgate_model::mutant;
 
 use crate::compact::compact;
+use crate::even::Even;
 use crate::retype::retyped;
 use crate::{leakproof, statistics};
 
@@ -33,6 +37,8 @@ use crate::{leakproof, statistics};
 #[derive(Debug)]
 pub(crate) struct GovernedExec {
     input: Arc<dyn ExecutionPlan>,
+    /// The parts of the policy filter that the reader of the files does not apply.
+    filters: Vec<Arc<dyn PhysicalExpr>>,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     /// For each output column the input column that it is, unchanged.
     below: Vec<Option<usize>>,
@@ -41,18 +47,26 @@ pub(crate) struct GovernedExec {
     properties: Arc<PlanProperties>,
 }
 
-/// What is hidden beneath the operator.
+/// What of the table beneath the operator is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hides {
     /// Rows: by a policy filter, or as deleted.
     pub(crate) rows: bool,
-    /// Parts of values: masks, fields.
+    /// Columns, fields, and values behind masks.
     pub(crate) values: bool,
+}
+
+impl Hides {
+    /// Whether how the table's bytes lie tells of what is hidden.
+    pub(crate) fn anything(self) -> bool {
+        (self.rows || self.values) && !mutant("batches are as they are stored")
+    }
 }
 
 impl GovernedExec {
     pub(crate) fn new(
         input: Arc<dyn ExecutionPlan>,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
         exprs: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
         hides: Hides,
@@ -66,17 +80,19 @@ impl GovernedExec {
             EmissionType::Incremental,
             input.boundedness(),
         ));
-        Self { input, exprs, below, hides, properties }
+        Self { input, filters, exprs, below, hides, properties }
     }
 
-    fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Self {
-        Self::new(input, self.exprs.clone(), self.schema(), self.hides)
+    fn with(&self, input: Arc<dyn ExecutionPlan>, filters: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        Self::new(input, filters, self.exprs.clone(), self.schema(), self.hides)
     }
 }
 
 impl DisplayAs for GovernedExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GovernedExec")
+        f.write_str("GovernedExec")?;
+        let filters = self.filters.iter().map(ToString::to_string).collect::<Vec<_>>();
+        if filters.is_empty() { Ok(()) } else { write!(f, ": filter={}", filters.join(" AND ")) }
     }
 }
 
@@ -94,14 +110,14 @@ impl ExecutionPlan for GovernedExec {
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![self.hides.rows || self.hides.values]
+        vec![false]
     }
 
     fn apply_expressions(
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for expr in &self.exprs {
+        for expr in self.filters.iter().chain(&self.exprs) {
             if f(expr)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -114,17 +130,28 @@ impl ExecutionPlan for GovernedExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(self.with_input(children.swap_remove(0))))
+        Ok(Arc::new(self.with(children.swap_remove(0), self.filters.clone())))
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(self.with_input(children.swap_remove(0))))
+        Ok(Arc::new(self.with(children.swap_remove(0), self.filters.clone())))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let size = context.session_config().batch_size();
         let input = self.input.execute(partition, context)?;
-        let (exprs, schema, hides) = (self.exprs.clone(), self.schema(), self.hides);
-        let batches = input.map(move |batch| govern(&exprs, &schema, hides, &batch?));
+        let work = Work {
+            filter: (!self.filters.is_empty()).then(|| conjunction(self.filters.iter().cloned())),
+            exprs: self.exprs.clone(),
+            schema: self.schema(),
+            hides: self.hides,
+        };
+        if !self.hides.anything() {
+            let batches = input.map(move |batch| Ok(work.compacted(work.shown(batch?)?)?));
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)));
+        }
+        let cut = Cut { input: Some(input), even: Even::new(self.schema(), size), work };
+        let batches = stream::try_unfold(cut, |mut cut| async move { Ok(cut.next().await?.map(|batch| (batch, cut))) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 
@@ -147,14 +174,15 @@ impl ExecutionPlan for GovernedExec {
 
     fn gather_filters_for_pushdown(
         &self,
-        _: FilterPushdownPhase,
+        phase: FilterPushdownPhase,
         parents: Vec<Arc<dyn PhysicalExpr>>,
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
         // SECURITY: every filter of the query stays above, and so is evaluated on visible rows only. Leakproof ones
         // are handed down as copies, to read less.
         let input = self.input.schema();
-        let mut copies = Vec::new();
+        // The policy's own filter goes down as it is: the reader of the files may apply it in the operator's place.
+        let mut copies = if phase == FilterPushdownPhase::Pre { self.filters.clone() } else { Vec::new() };
         for filter in &parents {
             copies.extend(leakproof::pass_below(filter, &self.below, &input)?);
         }
@@ -164,34 +192,83 @@ impl ExecutionPlan for GovernedExec {
 
     fn handle_child_pushdown_result(
         &self,
-        _: FilterPushdownPhase,
+        phase: FilterPushdownPhase,
         result: ChildPushdownResult,
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        Ok(FilterPushdownPropagation::all_unsupported(result))
+        let asked = if phase == FilterPushdownPhase::Pre { self.filters.len() } else { 0 };
+        let answers = result.self_filters.first().into_iter().flatten().take(asked);
+        let left = answers.filter(|answer| matches!(answer.discriminant, PushedDown::No));
+        let left = left.map(|answer| answer.predicate.clone()).collect::<Vec<_>>();
+        let propagation = FilterPushdownPropagation::all_unsupported(result);
+        if asked == left.len() {
+            return Ok(propagation);
+        }
+        Ok(propagation.with_updated_node(Arc::new(self.with(self.input.clone(), left)) as Arc<dyn ExecutionPlan>))
     }
 }
 
-fn govern(
-    exprs: &[Arc<dyn PhysicalExpr>],
-    schema: &SchemaRef,
+/// What is done to rows.
+struct Work {
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    schema: SchemaRef,
     hides: Hides,
-    batch: &RecordBatch,
-) -> Result<RecordBatch> {
-    let rows = batch.num_rows();
-    let columns = exprs
-        .iter()
-        .zip(schema.fields())
-        .map(|(expr, field)| {
-            let array = retyped(&expr.evaluate(batch)?.into_array(rows)?, field.data_type())?;
-            // SECURITY: filtered views keep the buffers of hidden rows, rebuilt structs those of hidden fields.
-            Ok(if (hides.rows || hides.values) && !mutant("buffers are not compacted") {
-                compact(&array)
-            } else {
-                array
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+impl Work {
+    /// The visible rows as they are shown.
+    fn shown(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let batch = match &self.filter {
+            None => batch,
+            Some(filter) => {
+                let kept = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+                filter_record_batch(&batch, as_boolean_array(&kept)?)?
+            }
+        };
+        let rows = batch.num_rows();
+        let column = |(expr, field): (&Arc<dyn PhysicalExpr>, &FieldRef)| {
+            Ok(retyped(&expr.evaluate(&batch)?.into_array(rows)?, field.data_type())?)
+        };
+        let columns = self.exprs.iter().zip(self.schema.fields()).map(column).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+
+    /// The same rows in buffers of their own. SECURITY: filtered views keep the buffers of hidden rows, rebuilt structs
+    /// those of hidden fields.
+    fn compacted(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        if !(self.hides.rows || self.hides.values) || mutant("buffers are not compacted") {
+            return Ok(batch);
+        }
+        let columns = batch.columns().iter().map(compact).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+}
+
+/// Rows on their way, cut evenly.
+struct Cut {
+    /// `None` once it has ended.
+    input: Option<SendableRecordBatchStream>,
+    even: Even,
+    work: Work,
+}
+
+impl Cut {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.even.next()? {
+                return self.work.compacted(batch).map(Some);
+            }
+            let Some(input) = &mut self.input else { return Ok(None) };
+            match input.next().await {
+                Some(batch) => self.even.push(self.work.shown(batch?)?)?,
+                None => {
+                    self.input = None;
+                    self.even.finish()?;
+                }
+            }
+        }
+    }
 }

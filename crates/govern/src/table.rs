@@ -10,16 +10,15 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::Result;
-use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::filter::FilterExec;
 use meshgate_model::{TableAddress, mutant};
 use meshgate_policy::PolicyRef;
-use meshgate_table::Snapshot;
+use meshgate_table::{Delivery, Snapshot};
 
 use crate::leakproof::is_leakproof;
 use crate::operator::{GovernedExec, Hides};
+use crate::total::{self, Total};
 
 /// A table as one principal may see it. Made by [`crate::Governor::govern`], or by [`GovernedTable::listing`] of rows
 /// that the gateway itself made for the principal.
@@ -105,32 +104,39 @@ impl Stored {
             }
         }
         needed.sort_unstable();
-        let mut pruning = self.filter.clone().map(split_conjunction_owned).unwrap_or_default();
+        let mut pruning = self.filter.iter().flat_map(total::pruning).collect::<Vec<_>>();
         for filter in filters {
             pruning.push(self.below(schema, filter.clone())?);
         }
-        let mut plan = self.snapshot.scan(session, &needed, &pruning).await?;
+        let hides = self.hides();
+        let delivery = if hides.anything() { Delivery::InOrder } else { Delivery::Divided };
+        let plan = self.snapshot.scan(session, &needed, &pruning, delivery).await?;
         let scanned = DFSchema::try_from(plan.schema().as_ref().clone())?;
-        if let Some(filter) = &self.filter
-            && !mutant("the policy filter is forgotten")
-        {
-            let predicate = session.create_physical_expr(filter.clone(), &scanned)?;
-            plan = Arc::new(FilterExec::try_new(predicate, plan)?);
-        }
+        let filters = match &self.filter {
+            Some(filter) if !mutant("the policy filter is forgotten") => total::conjuncts(session, filter, &scanned)?,
+            _ => Vec::new(),
+        };
         let exprs = outputs
             .iter()
-            .map(|expr| match expr.column_refs().into_iter().next() {
-                Some(raw) if mutant("masked columns are served raw") => {
+            .map(|expr| match (expr, expr.column_refs().into_iter().next()) {
+                (Expr::Column(_), _) => session.create_physical_expr((*expr).clone(), &scanned),
+                (_, Some(raw)) if mutant("masked columns are served raw") => {
                     session.create_physical_expr(Expr::Column(raw.clone()), &scanned)
                 }
-                _ => session.create_physical_expr((*expr).clone(), &scanned),
+                _ if mutant("masks may fail") => session.create_physical_expr((*expr).clone(), &scanned),
+                _ => session.create_physical_expr((*expr).clone(), &scanned).map(Total::new),
             })
             .collect::<Result<Vec<_>>>()?;
-        let hides = Hides {
+        Ok(Arc::new(GovernedExec::new(plan, filters, exprs, Arc::new(schema.project(projection)?), hides)))
+    }
+
+    /// What of the table is hidden, whether it is read or not.
+    fn hides(&self) -> Hides {
+        let plain = self.columns.iter().filter(|expr| matches!(expr, Expr::Column(_))).count();
+        Hides {
             rows: self.filter.is_some() || self.snapshot.exact_rows().is_none(),
-            values: outputs.iter().any(|expr| !matches!(expr, Expr::Column(_))),
-        };
-        Ok(Arc::new(GovernedExec::new(plan, exprs, Arc::new(schema.project(projection)?), hides)))
+            values: plain < self.columns.len() || plain < self.snapshot.schema().fields().len(),
+        }
     }
 
     /// A leakproof filter over governed columns as one over stored columns.

@@ -110,7 +110,7 @@ impl DeltaTable {
             return Ok(newest);
         }
         if newest.version().parse::<u64>().is_ok_and(|newest| version > newest) {
-            let what = format!("version {version} does not exist; the newest is {}", newest.version());
+            let what = format!("version {version} does not exist");
             return Err(Error::PinNotFound { what });
         }
         if let Some(known) = self.pinned.lock().await.iter().find(|known| known.version() == text) {

@@ -19,7 +19,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use meshgate_model::{Clock, Instant};
 
-use crate::{CacheOptions, DomainStores, Error, Format, Grant, Pin, Source, StoreOptions, TableFormat, Tables};
+use crate::{
+    CacheOptions, Delivery, DomainStores, Error, Format, Grant, Pin, Source, StoreOptions, TableFormat, Tables,
+};
 
 /// What a failed check says.
 pub type Failed = Box<dyn StdError + Send + Sync>;
@@ -61,7 +63,8 @@ impl Bench {
         Ok(Self { tables, stores, context: SessionContext::new_with_config(config) })
     }
 
-    /// The rows of a table, as text, sorted: columns by name, rows that fulfil the filter.
+    /// The rows of a table, as text, sorted: columns by name, rows that fulfil the filter; the same however they are
+    /// delivered.
     pub async fn rows(
         &self,
         source: &Source,
@@ -69,7 +72,23 @@ impl Bench {
         columns: &[&str],
         filter: Option<Expr>,
     ) -> Result<Vec<String>, Failed> {
-        let plan = self.plan(source, pin, columns, filter).await?;
+        let divided = self.delivered(source, pin, columns, filter.clone(), Delivery::Divided).await?;
+        let in_order = self.delivered(source, pin, columns, filter, Delivery::InOrder).await?;
+        if divided != in_order {
+            return Err(format!("divided: {divided:?}, in order: {in_order:?}").into());
+        }
+        Ok(divided)
+    }
+
+    async fn delivered(
+        &self,
+        source: &Source,
+        pin: &Pin,
+        columns: &[&str],
+        filter: Option<Expr>,
+        delivery: Delivery,
+    ) -> Result<Vec<String>, Failed> {
+        let plan = self.plan(source, pin, columns, filter, delivery).await?;
         let mut rows = Vec::new();
         let batches: Vec<RecordBatch> = execute_stream(plan, self.context.task_ctx())?.try_collect().await?;
         for batch in batches {
@@ -92,13 +111,14 @@ impl Bench {
         pin: &Pin,
         columns: &[&str],
         filter: Option<Expr>,
+        delivery: Delivery,
     ) -> Result<Arc<dyn ExecutionPlan>, Failed> {
         let snapshot = self.tables.snapshot(&self.stores, source, pin, None).await?;
         let schema = snapshot.schema();
         let projection = columns.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let state = self.context.state();
         let filters: Vec<Expr> = filter.iter().cloned().collect();
-        let mut plan = snapshot.scan(&state, &projection, &filters).await?;
+        let mut plan = snapshot.scan(&state, &projection, &filters, delivery).await?;
         if let Some(filter) = filter {
             let known = datafusion::common::DFSchema::try_from(plan.schema().as_ref().clone())?;
             let predicate = state.create_physical_expr(filter, &known)?;
@@ -112,7 +132,7 @@ impl Bench {
 
     /// How many files a filter leaves.
     pub async fn files_read(&self, source: &Source, columns: &[&str], filter: Option<Expr>) -> Result<usize, Failed> {
-        let plan = self.plan(source, &Pin::Latest, columns, filter).await?;
+        let plan = self.plan(source, &Pin::Latest, columns, filter, Delivery::Divided).await?;
         Ok(count_files(&plan))
     }
 }

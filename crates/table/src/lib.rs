@@ -27,7 +27,7 @@ pub use binding::{Binding, FIELD_ID, NameMapping, PHYSICAL_NAME};
 pub use error::Error;
 pub use files::{ColumnStats, DataFile, FileSet};
 pub use format::{FileList, OpenTable, TableFormat};
-pub use scan::LakeScanExec;
+pub use scan::{Delivery, LakeScanExec};
 pub use snapshot::{Snapshot, SnapshotParts};
 pub use source::{CatalogRef, Format, Pin, Source};
 pub use stores::{Credentials, DomainStores, Grant, Located, S3Credentials, StoreOptions};

@@ -10,6 +10,7 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -26,6 +27,7 @@ use reader::Readers;
 
 mod adapter;
 mod exec;
+mod frozen;
 mod plan;
 mod reader;
 mod rebind;
@@ -38,18 +40,37 @@ pub(crate) use reader::Footers;
 pub(crate) static NOWHERE: LazyLock<ObjectStoreUrl> =
     LazyLock::new(|| ObjectStoreUrl::parse("meshgate://tables").expect("a scheme and a host"));
 
+/// How the rows of a scan come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// In as many partitions as the session has, divided by the bytes of the files.
+    Divided,
+    /// In one partition, in the order of the files, read ahead by several tasks. SECURITY: for tables that hide rows or
+    /// columns: how their bytes lie in files tells where the rest of the rows is delivered in no way.
+    InOrder,
+}
+
+/// How many bytes of files a task reads ahead, at most.
+const PIECE_BYTES: u64 = 8 << 20;
+
 /// How many bytes from the end of a file the first read takes: nearly always the footer and the page index.
 const FOOTER_GUESS_BYTES: usize = 256 * 1024;
+
+/// Where the files of a scan are and how they are read.
+pub(crate) struct Files<'a> {
+    pub(crate) files: &'a Arc<FileSet>,
+    pub(crate) binding: &'a Arc<Binding>,
+    pub(crate) stores: &'a Arc<DomainStores>,
+    pub(crate) footers: &'a Arc<Footers>,
+}
 
 /// Plans the scan of the files that `filters` do not rule out.
 pub(crate) fn build(
     session: &dyn Session,
-    files: &Arc<FileSet>,
-    binding: &Arc<Binding>,
-    stores: &Arc<DomainStores>,
-    footers: &Arc<Footers>,
+    Files { files, binding, stores, footers }: Files<'_>,
     projection: &[usize],
     filters: &[Expr],
+    delivery: Delivery,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let positions = projection
         .iter()
@@ -74,13 +95,47 @@ pub(crate) fn build(
         .with_table_parquet_options(options)
         .with_parquet_file_reader_factory(Arc::new(Readers::new(stores.clone(), footers.clone())))
         .with_metadata_size_hint(guess);
+    let groups = match delivery {
+        Delivery::Divided => vec![FileGroup::new(selected)],
+        Delivery::InOrder => pieces(selected),
+    };
     let config = FileScanConfigBuilder::new(NOWHERE.clone(), Arc::new(source))
-        .with_file_group(FileGroup::new(selected))
+        .with_file_groups(groups)
+        .with_preserve_order(delivery == Delivery::InOrder)
         .with_statistics(files.statistics(mask.as_ref())?)
         .with_expr_adapter(Some(Arc::new(BindingAdapterFactory::new(binding.clone()))))
         .with_projection_indices(Some(positions))?
         .build();
-    Ok(Arc::new(LakeScanExec::new(divide(session, DataSourceExec::from_data_source(config))?)))
+    let scan = DataSourceExec::from_data_source(config);
+    Ok(Arc::new(match delivery {
+        Delivery::Divided => LakeScanExec::divided(divide(session, scan)?),
+        Delivery::InOrder => LakeScanExec::in_order(scan, session.config().target_partitions()),
+    }))
+}
+
+/// The files in pieces of about [`PIECE_BYTES`], in their order: parts of large ones, several small ones.
+fn pieces(files: Vec<PartitionedFile>) -> Vec<FileGroup> {
+    let (mut pieces, mut small, mut small_bytes) = (Vec::new(), Vec::new(), 0);
+    for file in files {
+        let bytes = file.object_meta.size;
+        if small_bytes + bytes > PIECE_BYTES && !small.is_empty() {
+            pieces.push(FileGroup::new(std::mem::take(&mut small)));
+            small_bytes = 0;
+        }
+        if bytes <= PIECE_BYTES {
+            small_bytes += bytes;
+            small.push(file);
+            continue;
+        }
+        let parts = bytes.div_ceil(PIECE_BYTES);
+        let starts =
+            (0..=parts).map(|part| i64::try_from(bytes * part / parts).unwrap_or(i64::MAX)).collect::<Vec<_>>();
+        pieces.extend(starts.windows(2).map(|range| FileGroup::new(vec![file.clone().with_range(range[0], range[1])])));
+    }
+    if !small.is_empty() {
+        pieces.push(FileGroup::new(small));
+    }
+    pieces
 }
 
 /// Divides the files among the session's partitions by bytes; small tables stay whole.

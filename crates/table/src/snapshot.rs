@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use meshgate_model::Instant;
 use tokio::sync::OnceCell;
 
-use crate::scan::{self, Footers};
+use crate::scan::{self, Delivery, Footers};
 use crate::{Binding, DomainStores, Error, FileList, FileSet};
 
 /// What a format knows when it has found a version.
@@ -80,10 +80,17 @@ impl Snapshot {
         session: &dyn Session,
         projection: &[usize],
         filters: &[Expr],
+        delivery: Delivery,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let files = self.files().await?;
+        let (files, stores) = (&self.files().await?, &self.parts.stores);
         let footers = self.footers.get_or_init(|| Arc::new(Footers::new(0)));
-        scan::build(session, &files, &self.binding, &self.parts.stores, footers, projection, filters)
+        scan::build(
+            session,
+            scan::Files { files, binding: &self.binding, stores, footers },
+            projection,
+            filters,
+            delivery,
+        )
     }
 
     pub(crate) fn share_footers(&self, footers: &Arc<Footers>) {

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::compute::CastOptions;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory, replace_columns_with_literals,
 };
+
+use meshgate_model::mutant;
 
 use super::plan::{Matcher, Plan, as_in_file, field_id};
 use super::rebind::Rebound;
@@ -87,6 +90,12 @@ impl PhysicalExprAdapter for BindingAdapter {
         let expr = if self.absent.is_empty() { expr } else { replace_columns_with_literals(expr, &self.absent)? };
         let expr = self.default.rewrite(expr)?;
         expr.transform_up(|node| {
+            // SECURITY: what does not fit is NULL: its failure would tell of rows that nobody may see.
+            if let Some(cast) = node.downcast_ref::<CastExpr>() {
+                let safe = CastOptions { safe: !mutant("casts of stored values may fail"), ..CastOptions::default() };
+                let (from, to) = (cast.expr().clone(), cast.target_field().clone());
+                return Ok(Transformed::yes(Arc::new(CastExpr::new_with_target_field(from, to, Some(safe)))));
+            }
             let Some(column) = node.downcast_ref::<Column>() else { return Ok(Transformed::no(node)) };
             let index = column.index();
             let name = self.file.field(index).name();

@@ -142,7 +142,8 @@ fn is_identity(plan: &Plan) -> bool {
     }
 }
 
-/// SECURITY: a cast that can fail would put a value of the file into its error. These cannot.
+/// SECURITY: a cast that can fail would put a value of the file into its error. Of these only instants far outside of what
+/// the finer unit can tell have no counterpart; they become NULL (see the adapter).
 fn loses_nothing(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Date32, Decimal128, Decimal256, Dictionary, FixedSizeBinary, Float16, Float32, Float64,
