@@ -16,6 +16,7 @@
 //! Not here: logs and traces for operators (`tracing`), decisions about who may do what (`policy`).
 
 mod chain;
+mod disk;
 mod error;
 mod files;
 mod head;
