@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use meshgate_model::mutant;
+
 use crate::chain::{Entry, Link};
 use crate::disk::Disk;
 use crate::files::{self, Lines};
@@ -104,7 +106,8 @@ fn find_end(dir: &Path, head: Head, segments: &[u64]) -> Result<Option<End>, Err
         let reached = link.unwrap_or(Link::START);
         end = Some(End { link: reached, segment, len: scanned.len, file_len: scanned.file_len });
     }
-    if end.as_ref().map_or(0, |end| end.link.seq) < head.link.seq {
+    let reached = end.as_ref().map_or(0, |end| end.link.seq);
+    if reached < head.link.seq && !mutant("a trail that was cut off is built upon") {
         return Err(broken(dir, "records at its end are missing or damaged"));
     }
     Ok(end)
@@ -141,7 +144,7 @@ fn resume(trail: &mut Trail, end: &End) -> io::Result<Option<Torn>> {
     let path = files::segment_path(&trail.dir, end.segment);
     let file = trail.disk.open_to_write(&path)?;
     let torn = if end.len < end.file_len { Some(put_aside(trail, &file, end)?) } else { None };
-    if torn.is_none() && trail.fsync {
+    if torn.is_none() && trail.fsync && !mutant("what a killed process wrote is not synced") {
         // What a killed process wrote may be with the operating system only, and the head is about to vouch for it.
         trail.disk.sync(&file)?;
         trail.disk.sync_dir(&trail.dir)?;

@@ -14,6 +14,7 @@ use crate::{
 mod crash;
 mod disk;
 mod faults;
+mod forging;
 mod tamper;
 mod writing;
 

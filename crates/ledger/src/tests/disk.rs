@@ -6,10 +6,14 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::disk::{Disk, Files};
+
+/// No test waits longer for what must happen.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A disk writes these whole or not at all.
 const SECTOR_LEN: usize = 512;
@@ -96,7 +100,9 @@ impl BadDisk {
     /// Waits until somebody hangs in a sync.
     pub(super) fn wait_for_hanging(&self) {
         let mut state = self.state.lock();
-        self.changed.wait_while(&mut state, |state| state.hanging == 0);
+        let waited = self.changed.wait_while_for(&mut state, |state| state.hanging == 0, PATIENCE);
+        state.is_hanging &= !waited.timed_out();
+        assert!(!waited.timed_out(), "nobody syncs");
     }
 
     /// Writes into another directory what a power cut at this moment leaves of this one. What was not synced is there,

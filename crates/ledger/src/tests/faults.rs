@@ -8,12 +8,9 @@ use std::time::{Duration, Instant as Moment};
 
 use meshgate_model::{Clock, Failure, Fault, Instant, QueryId};
 
-use super::disk::{BadDisk, Call, Chance};
+use super::disk::{BadDisk, Call, Chance, PATIENCE};
 use super::{intent, open, outcome, records, segment, small_segments, verified};
 use crate::{Error, Intent, Ledger, Options};
-
-/// No test waits longer for what must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn open_on(disk: &Arc<BadDisk>, dir: &Path, options: Options) -> Ledger {
     super::let_live();
