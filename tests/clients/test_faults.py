@@ -1,8 +1,10 @@
-"""The audit trail's disk is full, fails, or hangs: no row leaves that is not recorded, and all is well again afterwards."""
+"""The audit trail's disk is full, fails, or hangs: no row leaves that is not recorded, and all is well again afterwards.
+Anchors find a trail that was set back."""
 
 import errno
 import json
 import resource
+import shutil
 import subprocess
 import threading
 import time
@@ -17,6 +19,9 @@ import gate
 
 LONG = "SELECT l_orderkey, l_comment FROM sales.orders.lineitem, crm.customers.nation, crm.customers.region"
 ENDS_WITHIN_S = 30
+# Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`.
+OPENSSL_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIOYjE7xlunFtRvAeb529n02ENun4ptevvJ4NxS0fikJX\n-----END PRIVATE KEY-----\n"
+OPENSSL_PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGD0q+/tmHLkQrFDYBLZN5K3q9YDd9z3PHrRzIJIn7w4=\n-----END PUBLIC KEY-----\n"
 
 
 @pytest.fixture(scope="session")
@@ -141,11 +146,11 @@ def test_a_slow_disk_holds_up_only_who_waits_for_it(tpch_mesh, serve, tmp_path, 
         disk.begin()
         answers, threads = [], []
 
-        def ask():
+        def wait():
             with process.flight(token) as other:
                 answers.append(other.table("SELECT count(*) FROM crm.customers.region").num_rows)
 
-        threads = [threading.Thread(target=ask, daemon=True) for _ in range(20)]
+        threads = [threading.Thread(target=wait, daemon=True) for _ in range(20)]
         for thread in threads:
             thread.start()
         # A deadline counts while the disk hangs.
@@ -195,3 +200,103 @@ def health(process: gate.Gate, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+@pytest.fixture
+def anchored(tpch_mesh, serve, tmp_path):
+    """A gateway whose trail is anchored, and the directory with the anchors."""
+    anchors = tmp_path / "anchors"
+    anchors.mkdir()
+    return serve(tpch_mesh, state=tmp_path / "state", **anchoring(anchors)), anchors
+
+
+def anchoring(anchors: Path) -> dict:
+    return {"MESHGATE_AUDIT__ANCHOR_DIR": anchors, "MESHGATE_AUDIT__ANCHOR_EVERY_RECORDS": 5,
+            "MESHGATE_AUDIT__ANCHOR_EVERY_S": 1}
+
+
+def ask(process: gate.Gate, token: str, times: int):
+    with process.flight(token) as client:
+        for number in range(times):
+            client.table(f"SELECT count(*) + {number} FROM crm.customers.region")
+
+
+def checked(process: gate.Gate, anchors: Path, *more) -> subprocess.CompletedProcess:
+    return gate.run("audit", "verify", "--state", process.state, "--anchors", anchors, *more)
+
+
+def test_anchors_find_a_trail_that_was_set_back(tpch_mesh, serve, anchored, tmp_path):
+    process, anchors = anchored
+    token = process.token("kim")
+    ask(process, token, 3)
+    assert process.stop() == 0
+    key = process.state / "audit-anchor.key"
+    assert key.stat().st_mode & 0o777 == 0o600 and "BEGIN PRIVATE KEY" in key.read_text()
+    public = tmp_path / "kept.pub"
+    shutil.copy(process.state / "audit-anchor.pub", public)
+    old = tmp_path / "old"
+    shutil.copytree(process.state / "audit", old)
+
+    process = serve(tpch_mesh, state=process.state, **anchoring(anchors))
+    ask(process, token, 20)
+    # Beside the running gateway.
+    whole = checked(process, anchors)
+    assert whole.returncode == 0 and "anchors agree" in whole.stdout, whole.stdout + whole.stderr
+    assert process.stop() == 0
+    whole = checked(process, anchors, "--public-key", public)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+
+    new = tmp_path / "new"
+    (process.state / "audit").rename(new)
+    shutil.copytree(old, process.state / "audit")
+    assert gate.run("audit", "verify", "--state", process.state).returncode == 0, "the chain alone cannot know"
+    found = checked(process, anchors, "--public-key", public)
+    assert found.returncode == 1 and "set back" in found.stdout, found.stdout + found.stderr
+    with pytest.raises(RuntimeError, match="not the one that the anchors"):
+        serve(tpch_mesh, state=process.state, **anchoring(anchors))
+
+    # A forged anchor, and a key that is none.
+    shutil.rmtree(process.state / "audit")
+    new.rename(process.state / "audit")
+    [file] = anchors.glob("anchors-*.jsonl")
+    good = file.read_text()
+    file.write_text(good.replace('"seq":1,', '"seq":2,', 1))
+    assert checked(process, anchors).returncode == 1
+    file.write_text(good)
+    assert checked(process, anchors).returncode == 0
+    wrong = checked(process, anchors, "--public-key", key)
+    assert wrong.returncode == 1 and "BEGIN PUBLIC KEY" in wrong.stderr, wrong.stderr
+
+
+def test_a_gateway_goes_on_without_anchors_and_says_so(tpch_mesh, serve, anchored, tmp_path):
+    process, anchors = anchored
+    token = process.token("kim")
+    away = tmp_path / "away"
+    anchors.rename(away)
+    ask(process, token, 5)
+    gate.wait_until(lambda: "anchors" in readiness(process)[1], "the failure is told", ENDS_WITHIN_S)
+    assert readiness(process)[0] == 200
+    assert "anchors of the audit trail cannot be written" in process.log_text()
+    ask(process, token, 5)
+    away.rename(anchors)
+    gate.wait_until(lambda: readiness(process) == (200, "ready\n"), "all is well again", ENDS_WITHIN_S)
+    assert process.stop() == 0
+    whole = checked(process, anchors)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    anchors.rename(away)
+    with pytest.raises(RuntimeError, match="anchors"):
+        serve(tpch_mesh, state=process.state, **anchoring(anchors))
+
+
+def test_keys_of_openssl_sign_anchors(tpch_mesh, serve, tmp_path):
+    anchors, key = tmp_path / "anchors", tmp_path / "key.pem"
+    anchors.mkdir()
+    with pytest.raises(RuntimeError, match="openssl genpkey"):
+        serve(tpch_mesh, state=tmp_path / "state", MESHGATE_AUDIT__ANCHOR_KEY=key, **anchoring(anchors))
+    key.write_text(OPENSSL_KEY)
+    key.chmod(0o600)
+    process = serve(tpch_mesh, state=tmp_path / "state", MESHGATE_AUDIT__ANCHOR_KEY=key, **anchoring(anchors))
+    assert process.stop() == 0
+    assert (process.state / "audit-anchor.pub").read_text() == OPENSSL_PUBLIC_KEY
+    assert not (process.state / "audit-anchor.key").exists()
+    assert checked(process, anchors).returncode == 0

@@ -91,7 +91,10 @@ async fn watch_health(gateway: Arc<Gateway>, health: HealthReporter) {
         every.tick().await;
         let now = gateway.readiness();
         if now != told {
-            let status = if now == Readiness::Ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+            let status = match now {
+                Readiness::Ready | Readiness::Unanchored => ServingStatus::Serving,
+                Readiness::Unrecorded | Readiness::Draining => ServingStatus::NotServing,
+            };
             tell(&health, status).await;
             told = now;
         }

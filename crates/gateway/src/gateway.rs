@@ -52,6 +52,8 @@ pub struct Parts {
 pub enum Readiness {
     /// It can.
     Ready,
+    /// It can, but the audit trail's anchors cannot be written at the moment.
+    Unanchored,
     /// The audit trail cannot be written, and what cannot be recorded does not happen.
     Unrecorded,
     /// It is shutting down.
@@ -281,6 +283,8 @@ impl Gateway {
             Readiness::Draining
         } else if !self.ledger.is_healthy() {
             Readiness::Unrecorded
+        } else if !self.ledger.is_anchored() {
+            Readiness::Unanchored
         } else {
             Readiness::Ready
         }

@@ -83,6 +83,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str
 fn answer(readiness: Readiness) -> (StatusCode, &'static str) {
     match readiness {
         Readiness::Ready => (StatusCode::OK, "ready\n"),
+        Readiness::Unanchored => (StatusCode::OK, "ready, but anchors of the audit trail cannot be written\n"),
         Readiness::Unrecorded => {
             (StatusCode::SERVICE_UNAVAILABLE, "not ready: the audit trail cannot be written, so queries are refused\n")
         }
@@ -101,6 +102,7 @@ mod tests {
     #[test]
     fn readiness_has_a_status() {
         assert_eq!(answer(Readiness::Ready).0, StatusCode::OK);
+        assert_eq!(answer(Readiness::Unanchored).0, StatusCode::OK);
         assert_eq!(answer(Readiness::Unrecorded).0, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer(Readiness::Draining).0, StatusCode::SERVICE_UNAVAILABLE);
     }

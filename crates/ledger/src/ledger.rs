@@ -14,11 +14,12 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::anchors::{Anchor, Anchorer, Anchoring};
 use crate::chain::{Hash, Link};
 use crate::disk::Disk;
 use crate::queue::{Item, Queue, Unrecorded};
 use crate::trail::Trail;
-use crate::{Error, Record, recover};
+use crate::{Error, Record, anchors, recover};
 
 /// The longest record, in bytes as JSON.
 const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -63,6 +64,7 @@ pub struct Ledger {
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
     busy: Arc<Busy>,
+    anchorer: Option<Arc<Anchorer>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -74,16 +76,41 @@ impl Ledger {
     /// Opens the trail in a directory and makes both if they do not exist. What a crash left unfinished at the end is
     /// put aside and noted; a trail that was tampered with where its head vouches for it is refused.
     pub fn open(dir: &Path, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::open_on(Disk::system(), dir, options, clock)
+        Self::open_on(Disk::system(), dir, options, None, clock)
     }
 
-    pub(crate) fn open_on(disk: Disk, dir: &Path, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    /// Opens the trail and anchors it in another directory. A trail that is not the one anchored there is refused, and so
+    /// is a directory that cannot be written; should it fail later, the trail goes on.
+    pub fn open_anchored(
+        dir: &Path,
+        options: Options,
+        anchoring: Anchoring,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        Self::open_on(Disk::system(), dir, options, Some(anchoring), clock)
+    }
+
+    pub(crate) fn open_on(
+        disk: Disk,
+        dir: &Path,
+        options: Options,
+        anchoring: Option<Anchoring>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let stamp = clock.clone();
         let segment_record = move |number| {
             let record = Record::Segment { number, format: FORMAT };
             encode(&record, stamp.now()).unwrap_or_else(|_| b"{\"kind\":\"segment\"}".to_vec())
         };
-        let recovered = recover::open(dir, options, Box::new(segment_record), disk)?;
+        let newest = anchoring.as_ref().map(anchors::newest).transpose()?.flatten();
+        let vouched = |segments: &[u64]| match (&anchoring, &newest) {
+            (Some(anchoring), Some(anchor)) => vouched(dir, segments, anchoring, anchor),
+            _ => Ok(()),
+        };
+        let recovered = recover::open(dir, options, Box::new(segment_record), disk, vouched)?;
+        let reached = recovered.trail.link;
+        let anchorer = anchoring.map(|anchoring| Anchorer::start(anchoring, newest, reached, clock.clone()));
+        let anchorer = anchorer.transpose()?.map(Arc::new);
         let queue = Arc::new(Queue::new(options.waiting_bytes_max));
         let busy = Arc::new(Busy::default());
         let ledger = Self {
@@ -91,12 +118,13 @@ impl Ledger {
             queue: queue.clone(),
             clock: clock.clone(),
             busy: busy.clone(),
+            anchorer: anchorer.clone(),
             writer: Mutex::default(),
         };
         if let Some(torn) = recovered.torn.filter(|_| !mutant("a torn tail is accepted silently")) {
             ledger.append_lazy(Record::Recovered { torn_bytes: torn.bytes, kept_in: torn.kept_in });
         }
-        let writer = Writer { trail: recovered.trail, queue, clock, busy, failing_since: None };
+        let writer = Writer { trail: recovered.trail, queue, clock, busy, anchorer, failing_since: None };
         let spawned = std::thread::Builder::new().name("meshgate-ledger".to_owned()).spawn(move || writer.run());
         *ledger.writer.lock() = Some(spawned.map_err(Error::file("start a writer for", dir))?);
         Ok(ledger)
@@ -132,12 +160,20 @@ impl Ledger {
             && self.writer.lock().as_ref().is_some_and(|writer| !writer.is_finished())
     }
 
+    /// Whether anchors can be written at the moment, if there are to be any.
+    pub fn is_anchored(&self) -> bool {
+        self.anchorer.as_ref().is_none_or(|anchorer| !anchorer.is_failing())
+    }
+
     /// Writes what is left and ends. Waits for the disk, so not for an async thread.
     pub fn close(&self) {
         self.queue.close();
         let writer = self.writer.lock().take();
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!(dir = %self.dir.display(), "the audit trail's writer died");
+        }
+        if let Some(anchorer) = &self.anchorer {
+            anchorer.close();
         }
     }
 
@@ -166,6 +202,20 @@ impl fmt::Debug for Ledger {
     }
 }
 
+/// SECURITY: a trail that was set back is not built upon: soon it would look as whole as before.
+fn vouched(dir: &Path, segments: &[u64], anchoring: &Anchoring, anchor: &Anchor) -> Result<(), Error> {
+    if recover::has_record(dir, segments, anchor.link).map_err(Error::file("read", dir))?
+        || mutant("a trail that was set back is built upon")
+    {
+        return Ok(());
+    }
+    Err(Error::Unanchored {
+        dir: dir.to_owned(),
+        anchors: anchors::path(&anchoring.dir, anchoring.key.public()),
+        why: format!("record {}, anchored at {}, is not in it", anchor.link.seq, anchor.time),
+    })
+}
+
 impl Busy {
     fn begin(&self, now: Instant) {
         self.0.store(now.micros().max(1), Ordering::SeqCst);
@@ -190,6 +240,7 @@ struct Writer {
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
     busy: Arc<Busy>,
+    anchorer: Option<Arc<Anchorer>>,
     failing_since: Option<Instant>,
 }
 
@@ -255,6 +306,9 @@ impl Writer {
         head_failed: Option<io::Error>,
     ) -> Result<(), ()> {
         self.failing_since = None;
+        if let Some(anchorer) = &self.anchorer {
+            anchorer.reached(self.trail.link);
+        }
         let is_failing = head_failed.is_some();
         if self.queue.set_failing(is_failing) != is_failing {
             tracing::warn!(is_failing, error = head_failed.map(tracing::field::display), dir = %self.trail.dir.display(),
@@ -312,6 +366,7 @@ fn encode(record: &Record, at: Instant) -> Result<Vec<u8>, Error> {
     if json.len() > RECORD_BYTES_MAX { Err(Error::TooLarge { bytes: json.len() }) } else { Ok(json) }
 }
 
-fn rfc3339(at: Instant) -> String {
+/// A time as it is written.
+pub(crate) fn rfc3339(at: Instant) -> String {
     DateTime::from_timestamp_micros(at.micros()).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -40,6 +40,7 @@ pub(crate) fn open(
     options: Options,
     segment_record: SegmentRecord,
     disk: Disk,
+    vouched: impl Fn(&[u64]) -> Result<(), Error>,
 ) -> Result<Recovered, Error> {
     files::create_dir(dir, &disk)?;
     let lock = files::lock(dir)?;
@@ -52,6 +53,7 @@ pub(crate) fn open(
         (None, Some(_)) => return Err(broken(dir, "its head is missing or cannot be read")),
         (Some(head), _) => find_end(dir, *head, &segments)?,
     };
+    vouched(&segments)?;
     let head = match head {
         Some(head) => HeadFile::open(dir, head, &disk).map_err(failed("open the head of"))?,
         None => HeadFile::create(dir, &disk).map_err(failed("make a head in"))?,
@@ -111,6 +113,23 @@ fn find_end(dir: &Path, head: Head, segments: &[u64]) -> Result<Option<End>, Err
         return Err(broken(dir, "records at its end are missing or damaged"));
     }
     Ok(end)
+}
+
+/// Whether a trail has exactly this record. Looks from its end.
+pub(crate) fn has_record(dir: &Path, segments: &[u64], wanted: Link) -> io::Result<bool> {
+    for segment in segments.iter().rev() {
+        for line in Lines::open(&files::segment_path(dir, *segment))? {
+            let line = line?;
+            let Some(entry) = Entry::parse(&line.bytes) else { break };
+            if entry.link.seq > wanted.seq {
+                break;
+            }
+            if entry.link.seq == wanted.seq {
+                return Ok(entry.is_intact() && entry.link == wanted);
+            }
+        }
+    }
+    Ok(false)
 }
 
 struct Scanned {

@@ -11,6 +11,7 @@ use crate::{
     verify,
 };
 
+mod anchors;
 mod crash;
 mod disk;
 mod faults;

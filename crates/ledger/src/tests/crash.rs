@@ -9,8 +9,9 @@ use std::sync::Arc;
 use meshgate_model::QueryId;
 
 use super::{intent, open, outcome, records, segment, small_segments, verified};
+use crate::disk::Disk;
 use crate::head::Head;
-use crate::{Options, verify};
+use crate::{Ledger, Options, verify};
 
 /// Names the directory for [`child_that_appends_until_it_is_killed`].
 const CHILD_DIR: &str = "MESHGATE_LEDGER_TEST_DIR";
@@ -200,12 +201,15 @@ async fn a_last_record_torn_at_any_byte_is_put_aside_and_noted() {
         };
         put(&ahead);
         assert!(verify(dir.path()).is_err(), "cut off at {len}");
-        let refused = crate::Ledger::open(dir.path(), Options::default(), Arc::new(super::Ticking::default()));
+        let refused = Ledger::open(dir.path(), Options::default(), Arc::new(super::Ticking::default()));
         assert!(matches!(refused, Err(crate::Error::Broken { .. })), "cut off at {len}: {refused:?}");
         // Where it does not, the power was cut.
         put(&vouched);
         assert_eq!(verified(dir.path()).unfinished_bytes, (len - whole.len()) as u64);
-        let ledger = open(dir.path(), Options { fsync: false, ..Options::default() });
+        let disk = Disk::of(Arc::new(super::disk::Unsynced));
+        let options = Options { fsync: false, ..Options::default() };
+        let ledger = Ledger::open_on(disk, dir.path(), options, None, Arc::new(super::Ticking::default()));
+        let ledger = ledger.expect("opens");
         ledger.append(intent(3)).await.expect("is written");
         drop(ledger);
         verified(dir.path());

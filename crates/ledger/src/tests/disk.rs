@@ -85,8 +85,16 @@ impl BadDisk {
         self.state.lock().at_once = Some(bytes);
     }
 
-    pub(super) fn hang(&self) {
+    /// Whoever syncs waits until the disk is mended, or the test ends.
+    pub(super) fn hang(&self) -> impl Drop {
+        struct Mend<'a>(&'a BadDisk);
+        impl Drop for Mend<'_> {
+            fn drop(&mut self) {
+                self.0.mend();
+            }
+        }
         self.state.lock().is_hanging = true;
+        Mend(self)
     }
 
     /// Everything works from now on.
@@ -101,7 +109,6 @@ impl BadDisk {
     pub(super) fn wait_for_hanging(&self) {
         let mut state = self.state.lock();
         let waited = self.changed.wait_while_for(&mut state, |state| state.hanging == 0, PATIENCE);
-        state.is_hanging &= !waited.timed_out();
         assert!(!waited.timed_out(), "nobody syncs");
     }
 
@@ -223,6 +230,20 @@ impl Files for BadDisk {
         let new = std::mem::take(&mut state.new_names);
         state.names.retain(|path, _| path.parent() != Some(dir) || path.exists());
         state.names.extend(new);
+        Ok(())
+    }
+}
+
+/// Does not sync: for tests that write again and again and cut no power.
+#[derive(Debug)]
+pub(super) struct Unsynced;
+
+impl Files for Unsynced {
+    fn sync(&self, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::{Error, Intent, Ledger, Options};
 
 fn open_on(disk: &Arc<BadDisk>, dir: &Path, options: Options) -> Ledger {
     super::let_live();
-    Ledger::open_on(disk.disk(), dir, options, Arc::new(super::Ticking::default())).expect("opens")
+    Ledger::open_on(disk.disk(), dir, options, None, Arc::new(super::Ticking::default())).expect("opens")
 }
 
 fn durable() -> Options {
@@ -148,8 +148,8 @@ async fn a_slow_disk_holds_up_who_waits_for_it_and_nobody_else() {
     super::let_live();
     let dir = tempfile::tempdir().expect("a directory");
     let (disk, clock) = (Arc::new(BadDisk::default()), Arc::new(Set::default()));
-    let ledger = Ledger::open_on(disk.disk(), dir.path(), durable(), clock.clone()).expect("opens");
-    disk.hang();
+    let ledger = Ledger::open_on(disk.disk(), dir.path(), durable(), None, clock.clone()).expect("opens");
+    let _mended = disk.hang();
     let mut waiting = std::pin::pin!(ledger.append(intent(1)));
     let early = tokio::time::timeout(Duration::from_millis(200), &mut waiting).await;
     assert!(early.is_err(), "no receipt before the record is on disk: {early:?}");
@@ -174,7 +174,7 @@ async fn the_queue_is_bounded_while_the_disk_hangs() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = Arc::new(BadDisk::default());
     let ledger = open_on(&disk, dir.path(), Options { waiting_bytes_max: 1 << 20, ..durable() });
-    disk.hang();
+    let _mended = disk.hang();
     let first = ledger.append(intent(1));
     disk.wait_for_hanging();
     let (mut taken, mut refused) = (Vec::new(), None);

@@ -142,7 +142,7 @@ async fn when_writing_fails_nothing_is_acknowledged_and_nothing_lazy_is_lost() {
 fn what_a_failed_write_left_is_cut_off_before_the_next() {
     let dir = tempfile::tempdir().expect("a directory");
     let header = Box::new(|number| format!(r#"{{"kind":"segment","number":{number}}}"#).into_bytes());
-    let mut trail = crate::recover::open(dir.path(), fast(), header, Disk::system())
+    let mut trail = crate::recover::open(dir.path(), fast(), header, Disk::system(), |_| Ok(()))
         .map(|recovered| recovered.trail)
         .expect("opens");
     let open_segment = trail.segment.as_mut().expect("is open");
