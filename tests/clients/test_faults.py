@@ -158,6 +158,11 @@ def test_a_slow_disk_holds_up_only_who_waits_for_it(tpch_mesh, serve, tmp_path, 
         with pytest.raises(Exception, match="deadline of 1 s"):
             gate.fetch(hasty, "SELECT count(*) FROM crm.customers.nation")
         assert time.monotonic() - begun < 5
+        # A client that does not wait any longer leaves a query whose record is closed.
+        left = client.info("SELECT 7")
+        impatient = pyarrow.flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {token}".encode())], timeout=0.5)
+        with pytest.raises(pyarrow.flight.FlightTimedOutError):
+            client.client.do_get(left.endpoints[0].ticket, impatient).read_all()
         # Streams with their intent on disk flow.
         assert first + sum(chunk.data.num_rows for chunk in running) > 100_000
         gate.wait_until(lambda: readiness(process)[0] == 503, "a disk that hangs is noticed", ENDS_WITHIN_S)
@@ -173,7 +178,8 @@ def test_a_slow_disk_holds_up_only_who_waits_for_it(tpch_mesh, serve, tmp_path, 
     late = [record for record in records if record["kind"] == "outcome" and record.get("fault") == "deadline_exceeded"]
     intents = {record["query"] for record in records if record["kind"] == "intent"}
     assert len(late) == 1 and late[0]["query"] in intents and late[0]["rows"] == 0
-    assert len(intents) == len([record for record in records if record["kind"] == "outcome"])
+    ends = {record["query"]: record["outcome"] for record in records if record["kind"] == "outcome"}
+    assert set(ends) == intents and ends[gate.query_id(left.schema)] == "cancelled"
 
 
 def trail(process: gate.Gate) -> list[Path]:
