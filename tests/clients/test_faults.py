@@ -160,9 +160,7 @@ def test_a_slow_disk_holds_up_only_who_waits_for_it(tpch_mesh, serve, tmp_path, 
         assert time.monotonic() - begun < 5
         # A client that does not wait any longer leaves a query whose record is closed.
         left = client.info("SELECT 7")
-        impatient = pyarrow.flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {token}".encode())], timeout=0.5)
-        with pytest.raises(pyarrow.flight.FlightTimedOutError):
-            client.client.do_get(left.endpoints[0].ticket, impatient).read_all()
+        leave(client, token, left)
         # Streams with their intent on disk flow.
         assert first + sum(chunk.data.num_rows for chunk in running) > 100_000
         gate.wait_until(lambda: readiness(process)[0] == 503, "a disk that hangs is noticed", ENDS_WITHIN_S)
@@ -180,6 +178,30 @@ def test_a_slow_disk_holds_up_only_who_waits_for_it(tpch_mesh, serve, tmp_path, 
     assert len(late) == 1 and late[0]["query"] in intents and late[0]["rows"] == 0
     ends = {record["query"]: record["outcome"] for record in records if record["kind"] == "outcome"}
     assert set(ends) == intents and ends[gate.query_id(left.schema)] == "cancelled"
+
+
+def test_a_disk_that_never_answers_does_not_hold_up_the_end(tpch_mesh, serve, tmp_path, bad_disk):
+    process = served(serve, tpch_mesh, tmp_path, bad_disk)
+    token = process.token("kim")
+    with process.flight(token) as client:
+        info = client.info("SELECT 1")
+        Told(tmp_path / "fault", "sync hang").begin()
+        leave(client, token, info)
+    assert process.stop(limit_s=60) == 0
+    assert "does not answer" in process.log_text()
+    (tmp_path / "fault").unlink()
+    assert verified(process)
+    again = serve(tpch_mesh, state=process.state)
+    ask(again, token, 1)
+    assert again.stop() == 0
+    assert verified(again)
+
+
+def leave(client: gate.RawFlight, token: str, info: pyarrow.flight.FlightInfo):
+    """Asks for rows and does not wait for them. The client or the server is the first to notice."""
+    impatient = pyarrow.flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {token}".encode())], timeout=0.5)
+    with pytest.raises((pyarrow.flight.FlightTimedOutError, pyarrow.flight.FlightCancelledError)):
+        client.client.do_get(info.endpoints[0].ticket, impatient).read_all()
 
 
 def trail(process: gate.Gate) -> list[Path]:

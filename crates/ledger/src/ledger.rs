@@ -4,9 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 use meshgate_model::{Clock, Instant, mutant};
@@ -27,6 +28,9 @@ const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A write that takes longer than this makes the ledger unhealthy: whoever waits for it waits for a disk that may never
 /// answer.
 const STALLED_AFTER_MICROS: i64 = 10_000_000;
+
+/// How often the end of the writer is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The format that this program writes.
 const FORMAT: u32 = 1;
@@ -65,7 +69,13 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     busy: Arc<Busy>,
     anchorer: Option<Arc<Anchorer>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<Thread>>,
+}
+
+/// The writer, and who is told when it ends.
+struct Thread {
+    handle: JoinHandle<()>,
+    ended: mpsc::Receiver<()>,
 }
 
 /// Since when the writer has been waiting for the disk.
@@ -125,8 +135,13 @@ impl Ledger {
             ledger.append_lazy(Record::Recovered { torn_bytes: torn.bytes, kept_in: torn.kept_in });
         }
         let writer = Writer { trail: recovered.trail, queue, clock, busy, anchorer, failing_since: None };
-        let spawned = std::thread::Builder::new().name("meshgate-ledger".to_owned()).spawn(move || writer.run());
-        *ledger.writer.lock() = Some(spawned.map_err(Error::file("start a writer for", dir))?);
+        let (ends, ended) = mpsc::channel();
+        let spawned = std::thread::Builder::new().name("meshgate-ledger".to_owned()).spawn(move || {
+            writer.run();
+            drop(ends);
+        });
+        let handle = spawned.map_err(Error::file("start a writer for", dir))?;
+        *ledger.writer.lock() = Some(Thread { handle, ended });
         Ok(ledger)
     }
 
@@ -154,10 +169,12 @@ impl Ledger {
 
     /// Whether records can be written at the moment, and in good time.
     pub fn is_healthy(&self) -> bool {
-        let is_stalled = self.busy.micros(self.clock.now()) > STALLED_AFTER_MICROS;
-        !self.queue.is_failing()
-            && !is_stalled
-            && self.writer.lock().as_ref().is_some_and(|writer| !writer.is_finished())
+        let is_alive = || self.writer.lock().as_ref().is_some_and(|writer| !writer.handle.is_finished());
+        !self.queue.is_failing() && !self.is_stalled() && is_alive()
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.busy.micros(self.clock.now()) > STALLED_AFTER_MICROS
     }
 
     /// Whether anchors can be written at the moment, if there are to be any.
@@ -165,12 +182,21 @@ impl Ledger {
         self.anchorer.as_ref().is_none_or(|anchorer| !anchorer.is_failing())
     }
 
-    /// Writes what is left and ends. Waits for the disk, so not for an async thread.
+    /// Writes what is left and ends. Waits for the disk, so not for an async thread; but not for one that does not answer.
     pub fn close(&self) {
         self.queue.close();
         let writer = self.writer.lock().take();
-        if writer.is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!(dir = %self.dir.display(), "the audit trail's writer died");
+        if let Some(Thread { handle, ended }) = writer {
+            while ended.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if self.is_stalled() {
+                    tracing::error!(dir = %self.dir.display(), "the disk of the audit trail does not answer; what waits for it \
+                        is lost");
+                    return;
+                }
+            }
+            if handle.join().is_err() {
+                tracing::error!(dir = %self.dir.display(), "the audit trail's writer died");
+            }
         }
         if let Some(anchorer) = &self.anchorer {
             anchorer.close();
@@ -260,6 +286,7 @@ impl Writer {
                 Err(()) => failures += 1,
             }
         }
+        self.busy.begin(self.clock.now());
         let Self { trail, .. } = &mut self;
         if let Err(error) = trail.update_head().and_then(|()| trail.sync_head()) {
             tracing::error!(%error, dir = %trail.dir.display(), "cannot write the head of the audit trail");

@@ -170,6 +170,21 @@ async fn a_slow_disk_holds_up_who_waits_for_it_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_disk_that_never_answers_does_not_hold_up_the_end() {
+    super::let_live();
+    let dir = tempfile::tempdir().expect("a directory");
+    let (disk, clock) = (Arc::new(BadDisk::default()), Arc::new(Set::default()));
+    let ledger = Ledger::open_on(disk.disk(), dir.path(), durable(), None, clock.clone()).expect("opens");
+    let _mended = disk.hang();
+    let waiting = ledger.append(intent(1));
+    disk.wait_for_hanging();
+    clock.0.store(11_000_000, Ordering::SeqCst);
+    ledger.close();
+    drop(waiting);
+    assert!(matches!(ledger.append(intent(2)).await, Err(Error::Closed)));
+}
+
+#[tokio::test]
 async fn the_queue_is_bounded_while_the_disk_hangs() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = Arc::new(BadDisk::default());
