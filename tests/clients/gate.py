@@ -143,6 +143,9 @@ class RawFlight:
     def table(self, sql: str) -> pa.Table:
         return self.stream(self.info(sql)).read_all()
 
+    def table_of(self, info: pyarrow.flight.FlightInfo) -> pa.Table:
+        return self.stream(info).read_all()
+
     def close(self):
         self.client.close()
 

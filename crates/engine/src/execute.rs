@@ -54,7 +54,7 @@ struct Running {
 impl Engine {
     /// Waits for a turn and starts a plan.
     pub async fn execute(self: &Arc<Self>, plan: Plan, limits: QueryLimits) -> Result<Rows, Error> {
-        let deadline_s = limits.deadline_s.unwrap_or(self.options.deadline_s_default).min(self.options.deadline_s_max);
+        let deadline_s = self.options.deadline_s(&limits);
         let deadline = Duration::from_secs(deadline_s.into());
         let started = tokio::time::Instant::now();
         let ticket = tokio::time::timeout(deadline, self.admission.enter(&limits.principal))

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::QueryLimits;
+
 /// Limits, each with a default that serves one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -39,6 +41,13 @@ pub struct Options {
     pub sql_relations_max: usize,
     /// How deep a statement may nest, WITH queries that build on each other included.
     pub sql_depth_max: usize,
+}
+
+impl Options {
+    /// Seconds that a query may take in the end.
+    pub fn deadline_s(&self, limits: &QueryLimits) -> u32 {
+        limits.deadline_s.unwrap_or(self.deadline_s_default).min(self.deadline_s_max)
+    }
 }
 
 impl Default for Options {

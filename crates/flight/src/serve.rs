@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use meshgate_gateway::Gateway;
+use meshgate_gateway::{Gateway, Readiness};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tonic::server::NamedService;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use crate::connection::connections;
 use crate::{Error, FlightServer, Settings, Tls};
@@ -19,6 +23,8 @@ const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the health service looks at the gateway.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// Given to stopped streams to tell their clients so.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -33,13 +39,15 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let drain = Duration::from_secs(u64::from(settings.drain_s));
     let (stop_streams, streams_stop) = watch::channel(false);
-    let flight = FlightServer::new(gateway, settings, streams_stop)?;
+    let flight = FlightServer::new(gateway.clone(), settings, streams_stop)?;
     let closed = {
         let flight = flight.clone();
         Arc::new(move |connection| flight.connection_closed(connection))
     };
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<FlightServiceServer<FlightServer>>().await;
+    let mut watching = JoinSet::new();
+    watching.spawn(watch_health(gateway, health.clone()));
 
     let mut server = Server::builder()
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
@@ -62,8 +70,8 @@ pub async fn serve(
         ended = &mut serving => return Ok(ended?),
         () = shutdown => {}
     }
-    health.set_not_serving::<FlightServiceServer<FlightServer>>().await;
-    health.set_service_status("", ServingStatus::NotServing).await;
+    watching.shutdown().await;
+    tell(&health, ServingStatus::NotServing).await;
     begin_drain.send(()).ok();
     if let Ok(ended) = tokio::time::timeout(drain, &mut serving).await {
         return Ok(ended?);
@@ -72,6 +80,30 @@ pub async fn serve(
     // Clients that stay connected without a stream are not waited for any longer.
     tokio::time::timeout(GOODBYE, serving).await.unwrap_or(Ok(()))?;
     Ok(())
+}
+
+/// Says at every moment whether new work can be done.
+async fn watch_health(gateway: Arc<Gateway>, health: HealthReporter) {
+    let mut every = tokio::time::interval(HEALTH_INTERVAL);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Readiness::Ready;
+    loop {
+        every.tick().await;
+        let now = gateway.readiness();
+        if now != told {
+            let status = match now {
+                Readiness::Ready | Readiness::Unanchored => ServingStatus::Serving,
+                Readiness::Unrecorded | Readiness::Draining => ServingStatus::NotServing,
+            };
+            tell(&health, status).await;
+            told = now;
+        }
+    }
+}
+
+async fn tell(health: &HealthReporter, status: ServingStatus) {
+    health.set_service_status(<FlightServiceServer<FlightServer> as NamedService>::NAME, status).await;
+    health.set_service_status("", status).await;
 }
 
 fn tls_config(tls: &Tls) -> ServerTlsConfig {

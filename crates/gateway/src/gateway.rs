@@ -47,6 +47,19 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// Whether a gateway can do new work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It can, but the audit trail's anchors cannot be written at the moment.
+    Unanchored,
+    /// The audit trail cannot be written, and what cannot be recorded does not happen.
+    Unrecorded,
+    /// It is shutting down.
+    Draining,
+}
+
 /// The gate.
 pub struct Gateway {
     identity: Identity,
@@ -162,10 +175,12 @@ impl Gateway {
         let schema = results::schema(plan.schema(), &app_metadata);
         let rights = plan.touched().iter().map(|lineage| (lineage.table.clone(), view.decide(&lineage.table)));
         let rights = rights.collect::<Vec<_>>();
-        let intended = asked.clone().intended(view.mesh.release.epoch(), &plan).await?; // durable before the first byte
-        // From here on the record closes however this ends: a client that leaves while it waits for its turn included.
-        let mut metered = intended.metered();
         let limits = QueryLimits { principal: principal_key(caller), deadline_s: options.deadline_s };
+        let deadline_s = self.engine.options().deadline_s(&limits);
+        // Durable before the first byte.
+        let intended = asked.clone().intended(view.mesh.release.epoch(), &plan, deadline_s).await;
+        // From here on the record closes however this ends: a client that leaves while it waits for its turn included.
+        let mut metered = asked.step(intended)?.metered();
         let rows = match asked.step(self.engine.execute(plan, limits).await.map_err(Error::below)) {
             Ok(rows) => rows,
             Err(error) => {
@@ -260,6 +275,19 @@ impl Gateway {
     /// Whether new work is taken.
     pub fn is_serving(&self) -> bool {
         !self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Whether new work can be done, and if not, why not.
+    pub fn readiness(&self) -> Readiness {
+        if !self.is_serving() {
+            Readiness::Draining
+        } else if !self.ledger.is_healthy() {
+            Readiness::Unrecorded
+        } else if !self.ledger.is_anchored() {
+            Readiness::Unanchored
+        } else {
+            Readiness::Ready
+        }
     }
 
     /// Takes no new work from now on.

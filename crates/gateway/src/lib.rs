@@ -6,6 +6,7 @@
 //! * [`Parts`], [`MeshSource`], [`Limits`] with [`StrangerLimits`]: what a gateway is made of.
 //! * [`Caller`], [`SessionOptions`], [`Statement`]: what a wire hands in; [`Planned`], [`Description`], [`QueryStream`],
 //!   [`TableEntry`] and the key entries: what it gets back.
+//! * [`Readiness`]: whether new work can be done.
 //! * [`Error`]: everything that can go wrong, with its public text.
 
 mod api;
@@ -27,7 +28,7 @@ pub use api::{
     Caller, Description, ForeignKeyEntry, Planned, PrimaryKeyEntry, QueryStream, Statement, StatementKind, TableEntry,
 };
 pub use error::Error;
-pub use gateway::{Gateway, Parts};
+pub use gateway::{Gateway, Parts, Readiness};
 pub use kept::Limits;
 pub use mesh::MeshSource;
 pub use options::{SessionOptions, WireTypes};

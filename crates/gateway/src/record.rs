@@ -2,10 +2,11 @@
 //! that fails closes the record with its reason; a stream that is dropped says that the client went away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meshgate_engine::Plan;
 use meshgate_ledger::{Client, Denial, End, Intent, Ledger, MaskUse, Outcome, TableUse, Who};
-use meshgate_model::{Clock, Epoch, Failure, Instant, QueryId, mutant};
+use meshgate_model::{Clock, Epoch, Failure, Fault, Instant, QueryId, mutant};
 
 use crate::{Caller, Error};
 
@@ -21,16 +22,14 @@ pub(crate) struct Asked {
 }
 
 /// A statement whose intent is on disk: rows may leave.
-pub(crate) struct Intended {
+pub(crate) struct Intended(Metered);
+
+/// A running query: counts what leaves, and writes the outcome when it ends, however it ends.
+pub(crate) struct Metered {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     id: QueryId,
     started: Instant,
-}
-
-/// A running query: counts what leaves, and writes the outcome when it ends, however it ends.
-pub(crate) struct Metered {
-    intended: Intended,
     rows: u64,
     bytes: u64,
     end: Option<End>,
@@ -56,8 +55,9 @@ impl Asked {
         result
     }
 
-    /// Writes the intent and waits until it is on disk. If it cannot be written, the query does not run.
-    pub(crate) async fn intended(self, epoch: Epoch, plan: &Plan) -> Result<Intended, Error> {
+    /// Writes the intent and waits until it is on disk, but no longer than the query may take. If it cannot be written, the
+    /// query does not run.
+    pub(crate) async fn intended(self, epoch: Epoch, plan: &Plan, deadline_s: u32) -> Result<Intended, Error> {
         let tables = plan.touched().iter().map(|lineage| TableUse {
             table: lineage.table.to_string(),
             version: lineage.product_version.clone(),
@@ -80,17 +80,33 @@ impl Asked {
             tables: tables.collect(),
         };
         let started = self.clock.now();
+        let ledger = self.ledger.clone();
+        // From here on the record closes however this ends: with a client that leaves while the disk is slow, too.
+        let mut metered =
+            Metered { ledger: self.ledger, clock: self.clock, id: self.id, started, rows: 0, bytes: 0, end: None };
         if !mutant("an intent is not written") {
-            self.ledger.append(intent).await.map_err(Error::below)?;
+            let written = ledger.append(intent);
+            match tokio::time::timeout(Duration::from_secs(deadline_s.into()), written).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    metered.never_was();
+                    return Err(Error::below(error));
+                }
+                Err(_) => {
+                    // It may still come to stand in the trail.
+                    metered.finish(End::Failed { fault: Fault::DeadlineExceeded });
+                    return Err(Error::below(meshgate_engine::Error::DeadlineExceeded { seconds: deadline_s }));
+                }
+            }
         }
-        Ok(Intended { ledger: self.ledger, clock: self.clock, id: self.id, started })
+        Ok(Intended(metered))
     }
 }
 
 impl Intended {
     /// From now on the outcome is written, however the query ends.
     pub(crate) fn metered(self) -> Metered {
-        Metered { intended: self, rows: 0, bytes: 0, end: None }
+        self.0
     }
 }
 
@@ -107,9 +123,13 @@ impl Metered {
             return;
         }
         self.end = Some(end);
-        let Intended { ledger, clock, id, started } = &self.intended;
-        let duration_ms = clock.now().millis().saturating_sub(started.millis()).max(0).unsigned_abs();
-        ledger.append_lazy(Outcome { query: *id, rows: self.rows, bytes: self.bytes, duration_ms, end });
+        let duration_ms = self.clock.now().millis().saturating_sub(self.started.millis()).max(0).unsigned_abs();
+        self.ledger.append_lazy(Outcome { query: self.id, rows: self.rows, bytes: self.bytes, duration_ms, end });
+    }
+
+    /// There is no intent that an outcome could close.
+    fn never_was(&mut self) {
+        self.end = Some(End::Cancelled);
     }
 }
 

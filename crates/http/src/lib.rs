@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use meshgate_gateway::Gateway;
+use meshgate_gateway::{Gateway, Readiness};
 use meshgate_model::{Failure, Fault, PublicText};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -75,24 +75,35 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The gateway takes new work: there is a release, and it is not draining.
+/// The gateway takes new work: there is a release, its audit trail can be written, and it is not draining.
 async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
-    readiness(gateway.is_serving())
+    answer(gateway.readiness())
 }
 
-fn readiness(serving: bool) -> (StatusCode, &'static str) {
-    if serving { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+fn answer(readiness: Readiness) -> (StatusCode, &'static str) {
+    match readiness {
+        Readiness::Ready => (StatusCode::OK, "ready\n"),
+        Readiness::Unanchored => (StatusCode::OK, "ready, but anchors of the audit trail cannot be written\n"),
+        Readiness::Unrecorded => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the audit trail cannot be written, so queries are refused\n")
+        }
+        Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the gateway is shutting down\n"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
 
-    use super::readiness;
+    use meshgate_gateway::Readiness;
+
+    use super::answer;
 
     #[test]
     fn readiness_has_a_status() {
-        assert_eq!(readiness(true).0, StatusCode::OK);
-        assert_eq!(readiness(false).0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer(Readiness::Ready).0, StatusCode::OK);
+        assert_eq!(answer(Readiness::Unanchored).0, StatusCode::OK);
+        assert_eq!(answer(Readiness::Unrecorded).0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer(Readiness::Draining).0, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

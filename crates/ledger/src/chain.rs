@@ -3,6 +3,7 @@
 //! `{"seq":7,"prev":"<hash of 6>","hash":"<hash>","record":{...}}`: the hash is SHA-256 over a tag, the number, the
 //! previous hash and the record's bytes exactly as they stand in the line.
 
+use meshgate_model::mutant;
 use sha2::{Digest, Sha256};
 
 /// A SHA-256.
@@ -54,7 +55,9 @@ impl<'a> Entry<'a> {
         let (hash, rest) = hex64(rest.strip_prefix(b"\",\"hash\":\"")?)?;
         let record = rest.strip_prefix(b"\",\"record\":")?.strip_suffix(b"}")?;
         let link = Link { seq, hash };
-        line.starts_with(prefix(link, &prev).as_bytes()).then_some(Self { link, prev, record })
+        let is_canonical =
+            line.starts_with(prefix(link, &prev).as_bytes()) || mutant("a line may be spelt in other ways");
+        is_canonical.then_some(Self { link, prev, record })
     }
 
     /// Whether the record is the one that the hash was made of.
@@ -81,8 +84,12 @@ fn hash(seq: u64, prev: &Hash, record: &[u8]) -> Hash {
     let mut hash = Sha256::new();
     hash.update(TAG);
     hash.update(seq.to_le_bytes());
-    hash.update(prev);
-    hash.update(record);
+    if !mutant("the chain's hash skips the one before") {
+        hash.update(prev);
+    }
+    if !mutant("the chain's hash skips the record") {
+        hash.update(record);
+    }
     hash.finalize().into()
 }
 

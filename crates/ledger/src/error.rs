@@ -23,6 +23,25 @@ pub enum Error {
         /// What does not fit.
         why: String,
     },
+    /// The trail is not the one that was anchored. It is not built upon.
+    #[error(
+        "the audit trail in {dir} is not the one that the anchors in {anchors} speak of: {why}; it was set back, rewritten or \
+         exchanged; to start a new trail on purpose, move the anchors aside together with the old one"
+    )]
+    Unanchored {
+        /// The audit directory.
+        dir: PathBuf,
+        /// The file with the anchors.
+        anchors: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// A text that is no key for anchors.
+    #[error("this is no Ed25519 key: a PEM file with `BEGIN {expected}` is expected")]
+    Key {
+        /// The kind of key.
+        expected: &'static str,
+    },
     /// A file cannot be made, read or written.
     #[error("cannot {action} {path}")]
     File {
@@ -61,7 +80,8 @@ impl Error {
 impl Failure for Error {
     fn fault(&self) -> Fault {
         match self {
-            Self::Locked(_) | Self::Broken { .. } => Fault::Conflict,
+            Self::Locked(_) | Self::Broken { .. } | Self::Unanchored { .. } => Fault::Conflict,
+            Self::Key { .. } => Fault::Invalid,
             Self::File { .. } | Self::Behind(_) | Self::Closed => Fault::Unavailable,
             Self::Encode(_) | Self::TooLarge { .. } => Fault::Internal,
         }
@@ -69,8 +89,13 @@ impl Failure for Error {
 
     fn public(&self) -> PublicText {
         match self {
-            Self::Encode(_) | Self::TooLarge { .. } => PublicText::internal(),
-            Self::Locked(_) | Self::Broken { .. } | Self::File { .. } | Self::Behind(_) | Self::Closed => {
+            Self::Encode(_) | Self::TooLarge { .. } | Self::Key { .. } => PublicText::internal(),
+            Self::Locked(_)
+            | Self::Broken { .. }
+            | Self::Unanchored { .. }
+            | Self::File { .. }
+            | Self::Behind(_)
+            | Self::Closed => {
                 PublicText::new("the gateway cannot record what it does, and does nothing it cannot record")
                     .hint("try again later; the operator's log has the cause")
             }

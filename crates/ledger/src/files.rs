@@ -6,14 +6,22 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::disk::Disk;
 
 /// A line of more bytes is none of ours.
 const LINE_LEN_MAX: u64 = 64 * 1024 * 1024;
 
-/// Makes the directory, for its owner only.
-pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
+/// Makes the directory, for its owner only, and its name as durable as what will be in it.
+pub(crate) fn create_dir(dir: &Path, disk: &Disk) -> Result<(), Error> {
+    let new = dir.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
+    let new = new.collect::<Vec<_>>();
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(Error::file("make", dir))
+    made.map_err(Error::file("make", dir))?;
+    for parent in new.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        disk.sync_dir(parent).map_err(Error::file("make the name durable of a directory in", parent))?;
+    }
+    Ok(())
 }
 
 /// Takes the writer's lock, which ends with the file or the process.
@@ -43,21 +51,6 @@ pub(crate) fn segments(dir: &Path) -> io::Result<Vec<u64>> {
     }
     numbers.sort_unstable();
     Ok(numbers)
-}
-
-/// Makes a file that must not exist yet, for its owner only.
-pub(crate) fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Opens a file to go on writing.
-pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
-}
-
-/// Makes the names of new files as durable as their content.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// One line of a segment.

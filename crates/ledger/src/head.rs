@@ -5,13 +5,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::chain::{self, Link};
-use crate::files;
+use crate::disk::Disk;
 
 /// Slots lie in blocks of their own, so that a torn write cannot hit both.
 const SLOT_LEN: usize = 4096;
@@ -30,23 +29,24 @@ pub(crate) struct Head {
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct HeadFile {
+    disk: Disk,
     file: File,
     generation: u64,
 }
 
 impl HeadFile {
     /// Makes the head of an empty trail, durably.
-    pub(crate) fn create(dir: &Path) -> io::Result<Self> {
-        let mut head = Self { file: files::create_new(&path(dir))?, generation: 0 };
+    pub(crate) fn create(dir: &Path, disk: &Disk) -> io::Result<Self> {
+        let mut head = Self { disk: disk.clone(), file: disk.create_new(&path(dir))?, generation: 0 };
         head.write(Link::START, 0)?;
         head.sync()?;
-        files::sync_dir(dir)?;
+        disk.sync_dir(dir)?;
         Ok(head)
     }
 
     /// Opens the head that was read as `current`.
-    pub(crate) fn open(dir: &Path, current: Head) -> io::Result<Self> {
-        Ok(Self { file: files::open_to_write(&path(dir))?, generation: current.generation })
+    pub(crate) fn open(dir: &Path, current: Head, disk: &Disk) -> io::Result<Self> {
+        Ok(Self { disk: disk.clone(), file: disk.open_to_write(&path(dir))?, generation: current.generation })
     }
 
     /// Writes the slot that is not the newest.
@@ -54,13 +54,13 @@ impl HeadFile {
         let head = Head { generation: self.generation + 1, link, segment };
         let mut slot = head.encode().into_bytes();
         slot.resize(SLOT_LEN, b'\n');
-        self.file.write_all_at(&slot, (head.generation % 2) * SLOT_LEN as u64)?;
+        self.disk.write_all_at(&self.file, &slot, (head.generation % 2) * SLOT_LEN as u64)?;
         self.generation = head.generation;
         Ok(())
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.disk.sync(&self.file)
     }
 }
 
@@ -109,11 +109,12 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
 mod unit {
     use super::{Head, HeadFile, SLOT_LEN, path};
     use crate::chain::Link;
+    use crate::disk::Disk;
 
     #[test]
     fn a_spoilt_slot_leaves_the_one_before() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut file = HeadFile::create(dir.path()).expect("is made");
+        let mut file = HeadFile::create(dir.path(), &Disk::system()).expect("is made");
         let links = [1_u64, 2, 3].map(|seq| Link { seq, hash: [u8::try_from(seq).expect("small"); 32] });
         for link in links {
             file.write(link, 1).expect("is written");

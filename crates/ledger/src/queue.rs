@@ -1,9 +1,10 @@
 //! What waits for the disk: filled by everybody, emptied by the one writer.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use meshgate_model::mutant;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -12,11 +13,9 @@ use crate::{Error, Receipt};
 
 /// The writer takes up to this much at once.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// More waiting bytes than this, and nobody who waits for an answer may join.
-const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// More than this, and a record that nobody waits for is lost, which the log says: memory must not run out because a disk
-/// is full.
-const LAZY_BYTES_MAX: usize = 4 * WAITING_BYTES_MAX;
+/// A record that nobody waits for finds room so many times as long as others. Beyond, it is lost, which the log and later
+/// the trail say: memory must not run out because a disk is full.
+const LAZY_FACTOR: usize = 4;
 /// How long the writer rests when nothing comes: then it tidies up, and tries again what failed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -28,11 +27,23 @@ pub(crate) struct Item {
 }
 
 /// Shared by the ledger's handle and its writer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
+    /// More waiting bytes than this, and nobody who waits for an answer may join.
+    bytes_max: usize,
     waiting: Mutex<Waiting>,
     wake: Condvar,
     is_failing: AtomicBool,
+    /// Records that were refused, and those that were lost, since the trail last said so.
+    refused: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// What could not be recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unrecorded {
+    pub(crate) refused: u64,
+    pub(crate) lost: u64,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +56,17 @@ struct Waiting {
 }
 
 impl Queue {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            is_failing: AtomicBool::default(),
+            refused: AtomicU64::default(),
+            lost: AtomicU64::default(),
+        }
+    }
+
     /// Lines up an item. Where nobody waits for an answer it is taken for much longer: such records follow others that were
     /// taken.
     pub(crate) fn push(&self, item: Item) -> Result<(), Error> {
@@ -53,11 +75,13 @@ impl Queue {
             return Err(Error::Closed);
         }
         if item.reply.is_some() {
-            if waiting.bytes > WAITING_BYTES_MAX {
+            if item.json.is_some() && waiting.bytes > self.bytes_max && !mutant("the queue has no bound") {
+                self.refused.fetch_add(1, Ordering::SeqCst);
                 return Err(Error::Behind(waiting.bytes));
             }
             waiting.is_resting = false;
-        } else if waiting.bytes > LAZY_BYTES_MAX {
+        } else if waiting.bytes > self.bytes_max.saturating_mul(LAZY_FACTOR) {
+            self.lost.fetch_add(1, Ordering::SeqCst);
             return Err(Error::Behind(waiting.bytes));
         }
         waiting.bytes += item.len();
@@ -124,12 +148,35 @@ impl Queue {
         lost
     }
 
+    /// Counts records whose writers were told that they are not written.
+    pub(crate) fn refuse(&self, records: u64) {
+        self.refused.fetch_add(records, Ordering::SeqCst);
+    }
+
+    /// What the trail does not say yet.
+    pub(crate) fn unrecorded(&self) -> Unrecorded {
+        let count = |count: &AtomicU64| count.load(Ordering::SeqCst);
+        Unrecorded { refused: count(&self.refused), lost: count(&self.lost) }
+    }
+
+    /// The trail has said so.
+    pub(crate) fn recorded(&self, told: Unrecorded) {
+        self.refused.fetch_sub(told.refused, Ordering::SeqCst);
+        self.lost.fetch_sub(told.lost, Ordering::SeqCst);
+    }
+
     pub(crate) fn set_failing(&self, is_failing: bool) -> bool {
         self.is_failing.swap(is_failing, Ordering::SeqCst)
     }
 
     pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::SeqCst)
+    }
+}
+
+impl Unrecorded {
+    pub(crate) fn is_nothing(self) -> bool {
+        self == Self { refused: 0, lost: 0 }
     }
 }
 

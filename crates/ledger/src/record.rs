@@ -33,6 +33,11 @@ pub enum Record {
     #[non_exhaustive]
     #[expect(missing_docs, reason = "the format's own business")]
     Recovered { torn_bytes: u64, kept_in: String },
+    /// Nothing could be recorded for a while: written by the ledger itself as soon as it can. `since` is when that began;
+    /// `refused` records were refused, and what asked for them did not happen; `lost` were of what had happened.
+    #[non_exhaustive]
+    #[expect(missing_docs, reason = "the format's own business")]
+    Interrupted { since: String, refused: u64, lost: u64 },
 }
 
 /// Durable before the first byte of a result leaves.

@@ -5,7 +5,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use meshgate_model::mutant;
+
 use crate::chain::{Entry, Link};
+use crate::disk::Disk;
 use crate::files::{self, Lines};
 use crate::head::{Head, HeadFile};
 use crate::trail::{Segment, SegmentRecord, Trail};
@@ -32,8 +35,14 @@ struct End {
     file_len: u64,
 }
 
-pub(crate) fn open(dir: &Path, options: Options, segment_record: SegmentRecord) -> Result<Recovered, Error> {
-    files::create_dir(dir)?;
+pub(crate) fn open(
+    dir: &Path,
+    options: Options,
+    segment_record: SegmentRecord,
+    disk: Disk,
+    vouched: impl Fn(&[u64]) -> Result<(), Error>,
+) -> Result<Recovered, Error> {
+    files::create_dir(dir, &disk)?;
     let lock = files::lock(dir)?;
     let failed = |action| Error::file(action, dir);
     let head = Head::read(dir).map_err(failed("read the head of"))?;
@@ -44,12 +53,14 @@ pub(crate) fn open(dir: &Path, options: Options, segment_record: SegmentRecord) 
         (None, Some(_)) => return Err(broken(dir, "its head is missing or cannot be read")),
         (Some(head), _) => find_end(dir, *head, &segments)?,
     };
+    vouched(&segments)?;
     let head = match head {
-        Some(head) => HeadFile::open(dir, head).map_err(failed("open the head of"))?,
-        None => HeadFile::create(dir).map_err(failed("make a head in"))?,
+        Some(head) => HeadFile::open(dir, head, &disk).map_err(failed("open the head of"))?,
+        None => HeadFile::create(dir, &disk).map_err(failed("make a head in"))?,
     };
     let mut trail = Trail {
         dir: dir.to_owned(),
+        disk,
         head,
         segment: None,
         link: Link::START,
@@ -57,6 +68,7 @@ pub(crate) fn open(dir: &Path, options: Options, segment_record: SegmentRecord) 
         segment_bytes_max: options.segment_bytes_max,
         segment_record,
         commits_since_head_sync: 0,
+        false_start: None,
         is_head_behind: true,
         _lock: lock,
     };
@@ -96,10 +108,28 @@ fn find_end(dir: &Path, head: Head, segments: &[u64]) -> Result<Option<End>, Err
         let reached = link.unwrap_or(Link::START);
         end = Some(End { link: reached, segment, len: scanned.len, file_len: scanned.file_len });
     }
-    if end.as_ref().map_or(0, |end| end.link.seq) < head.link.seq {
+    let reached = end.as_ref().map_or(0, |end| end.link.seq);
+    if reached < head.link.seq && !mutant("a trail that was cut off is built upon") {
         return Err(broken(dir, "records at its end are missing or damaged"));
     }
     Ok(end)
+}
+
+/// Whether a trail has exactly this record. Looks from its end.
+pub(crate) fn has_record(dir: &Path, segments: &[u64], wanted: Link) -> io::Result<bool> {
+    for segment in segments.iter().rev() {
+        for line in Lines::open(&files::segment_path(dir, *segment))? {
+            let line = line?;
+            let Some(entry) = Entry::parse(&line.bytes) else { break };
+            if entry.link.seq > wanted.seq {
+                break;
+            }
+            if entry.link.seq == wanted.seq {
+                return Ok(entry.is_intact() && entry.link == wanted);
+            }
+        }
+    }
+    Ok(false)
 }
 
 struct Scanned {
@@ -131,8 +161,13 @@ fn scan(path: &Path, before: Option<Link>, head: Head) -> io::Result<Scanned> {
 
 fn resume(trail: &mut Trail, end: &End) -> io::Result<Option<Torn>> {
     let path = files::segment_path(&trail.dir, end.segment);
-    let file = files::open_to_write(&path)?;
+    let file = trail.disk.open_to_write(&path)?;
     let torn = if end.len < end.file_len { Some(put_aside(trail, &file, end)?) } else { None };
+    if torn.is_none() && trail.fsync && !mutant("what a killed process wrote is not synced") {
+        // What a killed process wrote may be with the operating system only, and the head is about to vouch for it.
+        trail.disk.sync(&file)?;
+        trail.disk.sync_dir(&trail.dir)?;
+    }
     trail.link = end.link;
     if end.len == 0 {
         // The crash came before the opening record was whole.
@@ -149,11 +184,11 @@ fn put_aside(trail: &Trail, file: &File, end: &End) -> io::Result<Torn> {
     let mut torn = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
     file.read_exact_at(&mut torn, end.len)?;
     let (name, aside) = aside_file(trail, end)?;
-    aside.write_all_at(&torn, 0)?;
-    aside.sync_all()?;
-    files::sync_dir(&trail.dir)?;
-    file.set_len(end.len)?;
-    file.sync_all()?;
+    trail.disk.write_all_at(&aside, &torn, 0)?;
+    trail.disk.sync(&aside)?;
+    trail.disk.sync_dir(&trail.dir)?;
+    trail.disk.set_len(file, end.len)?;
+    trail.disk.sync(file)?;
     tracing::warn!(bytes, kept_in = name, dir = %trail.dir.display(), "an unfinished write was put aside");
     Ok(Torn { bytes, kept_in: name })
 }
@@ -162,7 +197,7 @@ fn put_aside(trail: &Trail, file: &File, end: &End) -> io::Result<Torn> {
 fn aside_file(trail: &Trail, end: &End) -> io::Result<(String, File)> {
     for attempt in 0..1000_u32 {
         let name = format!("audit-{:08}.{}-{attempt}.torn", end.segment, end.link.seq + 1);
-        match files::create_new(&trail.dir.join(&name)) {
+        match trail.disk.create_new(&trail.dir.join(&name)) {
             Ok(file) => return Ok((name, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

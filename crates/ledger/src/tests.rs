@@ -11,7 +11,11 @@ use crate::{
     verify,
 };
 
+mod anchors;
 mod crash;
+mod disk;
+mod faults;
+mod forging;
 mod tamper;
 mod writing;
 
@@ -25,7 +29,16 @@ impl Clock for Ticking {
     }
 }
 
+/// Lets the seeded bug live that the environment names, if the program is built with them.
+fn let_live() {
+    #[cfg(feature = "mutants")]
+    if let Ok(name) = std::env::var("MESHGATE_MUTANT") {
+        meshgate_model::let_live(&name);
+    }
+}
+
 fn open(dir: &Path, options: Options) -> Ledger {
+    let_live();
     Ledger::open(dir, options, Arc::new(Ticking::default())).expect("opens")
 }
 

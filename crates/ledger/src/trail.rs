@@ -1,11 +1,13 @@
 //! The trail as its one writer holds it: the open segment and the head.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use meshgate_model::mutant;
+
 use crate::chain::Link;
+use crate::disk::Disk;
 use crate::files;
 use crate::head::HeadFile;
 
@@ -19,6 +21,7 @@ pub(crate) type SegmentRecord = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 /// The writable end of a trail.
 pub(crate) struct Trail {
     pub(crate) dir: PathBuf,
+    pub(crate) disk: Disk,
     pub(crate) head: HeadFile,
     pub(crate) segment: Option<Segment>,
     /// The last record.
@@ -27,6 +30,8 @@ pub(crate) struct Trail {
     pub(crate) segment_bytes_max: u64,
     pub(crate) segment_record: SegmentRecord,
     pub(crate) commits_since_head_sync: u32,
+    /// A segment that was begun in vain and could not be taken away either.
+    pub(crate) false_start: Option<u64>,
     /// Whether the head on disk says less than is true.
     pub(crate) is_head_behind: bool,
     /// Held for as long as the trail is.
@@ -63,9 +68,9 @@ impl Trail {
         };
         if !links.is_empty() {
             segment.has_rest = true;
-            segment.file.write_all_at(&lines, segment.len)?;
-            if fsync {
-                segment.file.sync_data()?;
+            self.disk.write_all_at(&segment.file, &lines, segment.len)?;
+            if fsync && !mutant("records are not synced") {
+                self.disk.sync(&segment.file)?;
             }
             segment.has_rest = false;
             segment.len += lines.len() as u64;
@@ -101,7 +106,7 @@ impl Trail {
     fn clear_rest(&mut self) -> io::Result<()> {
         match &mut self.segment {
             Some(segment) if segment.has_rest => {
-                segment.file.set_len(segment.len)?;
+                self.disk.set_len(&segment.file, segment.len)?;
                 segment.has_rest = false;
                 Ok(())
             }
@@ -116,25 +121,27 @@ impl Trail {
             None => 1,
         };
         let path = files::segment_path(&self.dir, next);
-        let file = files::create_new(&path)?;
-        match self.begin_segment(file, next) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // The file is ours and holds nothing that anybody was told of.
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
+        if self.false_start == Some(next) {
+            self.disk.remove(&path)?;
+            self.false_start = None;
         }
+        let file = self.disk.create_new(&path)?;
+        let begun = self.begin_segment(file, next);
+        if begun.is_err() {
+            // The file is ours and holds nothing that anybody was told of.
+            self.false_start = self.disk.remove(&path).is_err().then_some(next);
+        }
+        begun
     }
 
     /// Writes the opening record into an empty file, and goes on there.
     pub(crate) fn begin_segment(&mut self, file: File, number: u64) -> io::Result<()> {
         let mut line = Vec::new();
         let link = self.link.extend(&(self.segment_record)(number), &mut line);
-        file.write_all_at(&line, 0)?;
+        self.disk.write_all_at(&file, &line, 0)?;
         if self.fsync {
-            file.sync_all()?;
-            files::sync_dir(&self.dir)?;
+            self.disk.sync(&file)?;
+            self.disk.sync_dir(&self.dir)?;
         }
         self.link = link;
         self.segment = Some(Segment { file, number, len: line.len() as u64, has_rest: false });

@@ -1,11 +1,16 @@
 //! Reading a whole trail and finding what is wrong with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use meshgate_model::mutant;
+
+use crate::anchors::{self, Anchor, Anchors};
 use crate::chain::{self, Entry, Hash, Link};
 use crate::files::{self, Line, Lines};
 use crate::head::{self, Head};
+use crate::key::AnchorPublicKey;
 
 /// More problems than this are not listed.
 const PROBLEMS_MAX: usize = 1000;
@@ -19,8 +24,21 @@ pub struct Verified {
     pub segments: u64,
     /// The hash of the last record: it stands for all of them.
     pub last_hash: Hash,
+    /// How the trail agrees with its anchors, if they were looked at.
+    pub anchored: Option<Anchored>,
     /// Bytes behind the last whole record: a write that is under way, or that a crash left unfinished.
     pub unfinished_bytes: u64,
+}
+
+/// Anchors that a trail agrees with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Anchored {
+    /// How many there are.
+    pub anchors: u64,
+    /// The last record that one of them vouches for: it and all before are proven.
+    pub last_seq: u64,
+    /// When that was written.
+    pub last_time: String,
 }
 
 /// Something wrong with a trail.
@@ -39,17 +57,45 @@ pub struct Problem {
 /// Reads all records of the trail in a directory. A gateway may be writing to it meanwhile: then it is the trail up to
 /// some record at or after the call.
 pub fn verify(dir: &Path) -> Result<Verified, Vec<Problem>> {
-    let mut reader =
-        Reader { dir, at: Link::START, head: None, has_met_head: false, unfinished: 0, problems: Vec::new() };
-    let segments = reader.read();
-    match (segments, reader.problems) {
-        (Some(segments), problems) if problems.is_empty() => Ok(Verified {
-            records: reader.at.seq,
-            segments,
-            last_hash: reader.at.hash,
-            unfinished_bytes: reader.unfinished,
-        }),
-        (_, problems) => Err(problems),
+    Reader::new(dir).result(None)
+}
+
+/// Reads all records like [`verify`], and compares them with the anchors that a key has signed.
+pub fn verify_anchored(dir: &Path, anchors: &Path, key: &AnchorPublicKey) -> Result<Verified, Vec<Problem>> {
+    let mut reader = Reader::new(dir);
+    reader.anchors_path = anchors::path(anchors, key);
+    // SECURITY: the anchors before the trail. A gateway that writes meanwhile anchors only what it has written.
+    let read = match anchors::read(anchors, key) {
+        Ok(read) => read,
+        Err(error) => {
+            let what = format!("the anchors of key {} cannot be read: {error}", key.id());
+            reader.report(reader.anchors_path.clone(), None, None, what);
+            Anchors::default()
+        }
+    };
+    let anchored = read.all.last().map(|(_, last)| Anchored {
+        anchors: read.all.len() as u64,
+        last_seq: last.link.seq,
+        last_time: last.time.clone(),
+    });
+    read.problems.into_iter().for_each(|problem| reader.push(problem));
+    reader.anchors = read.all.into_iter().map(|(line, anchor)| (anchor.link.seq, (line, anchor))).collect();
+    reader.result(anchored)
+}
+
+impl Reader<'_> {
+    fn result(mut self, anchored: Option<Anchored>) -> Result<Verified, Vec<Problem>> {
+        let segments = self.read();
+        match (segments, self.problems) {
+            (Some(segments), problems) if problems.is_empty() => Ok(Verified {
+                records: self.at.seq,
+                segments,
+                last_hash: self.at.hash,
+                anchored,
+                unfinished_bytes: self.unfinished,
+            }),
+            (_, problems) => Err(problems),
+        }
     }
 }
 
@@ -60,10 +106,29 @@ struct Reader<'a> {
     head: Option<Head>,
     has_met_head: bool,
     unfinished: u64,
+    /// What the anchors say of records that were not met yet, with their lines.
+    anchors: BTreeMap<u64, (u64, Anchor)>,
+    anchors_path: PathBuf,
+    /// Anchors that the trail contradicts.
+    contradicted: Vec<(u64, Anchor)>,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(dir: &'a Path) -> Self {
+        Self {
+            dir,
+            at: Link::START,
+            head: None,
+            has_met_head: false,
+            unfinished: 0,
+            anchors: BTreeMap::new(),
+            anchors_path: PathBuf::new(),
+            contradicted: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
     fn read(&mut self) -> Option<u64> {
         // SECURITY: the head first. A gateway that writes meanwhile only adds behind it.
         let head_path = head::path(self.dir);
@@ -102,6 +167,7 @@ impl Reader<'_> {
             }
         }
         self.compare_with_head(newest);
+        self.compare_with_anchors();
         Some(segments.len() as u64)
     }
 
@@ -145,7 +211,7 @@ impl Reader<'_> {
             self.push(here(missing));
         } else if seq <= before.seq {
             self.push(here("the record stands twice or in the wrong place".to_owned()));
-        } else if entry.prev != before.hash {
+        } else if entry.prev != before.hash && !mutant("a record need not follow from the one before") {
             self.push(here(
                 "the record does not follow from the one before it, which was changed or put in".to_owned(),
             ));
@@ -159,11 +225,19 @@ impl Reader<'_> {
                 self.push(here("the record is not the one that the head names".to_owned()));
             }
         }
+        if let Some((line, anchor)) = self.anchors.remove(&seq)
+            && anchor.link != entry.link
+            && !mutant("an anchor's hash is not compared")
+        {
+            self.contradicted.push((line, anchor));
+        }
         self.at = entry.link;
     }
 
     fn compare_with_head(&mut self, newest: u64) {
-        let Some(head) = self.head.filter(|_| !self.has_met_head) else { return };
+        let Some(head) = self.head.filter(|_| !self.has_met_head && !mutant("what was cut off is not missed")) else {
+            return;
+        };
         let path = match newest {
             0 => self.dir.to_owned(),
             newest => files::segment_path(self.dir, newest),
@@ -176,6 +250,25 @@ impl Reader<'_> {
             _ => format!("record {}, which the head names, is missing", head.link.seq),
         };
         self.report(path, None, None, what);
+    }
+
+    /// One change of the trail contradicts all anchors behind it, but is one problem.
+    fn compare_with_anchors(&mut self) {
+        let missing = std::mem::take(&mut self.anchors).into_values().collect::<Vec<_>>();
+        let missing = if mutant("anchored records are not missed") { Vec::new() } else { missing };
+        let contradicted = std::mem::take(&mut self.contradicted);
+        let kinds = [
+            (contradicted, "is another one in the trail, which was rewritten"),
+            (missing, "is not in the trail, which was set back or cut off"),
+        ];
+        for (anchors, what) in kinds {
+            let others = anchors.len().saturating_sub(1);
+            if let Some((line, anchor)) = anchors.into_iter().next() {
+                let more = if others > 0 { format!(", and so with {others} later anchors") } else { String::new() };
+                let what = format!("the record anchored at {} {what}{more}", anchor.time);
+                self.report(self.anchors_path.clone(), Some(line), Some(anchor.link.seq), what);
+            }
+        }
     }
 
     fn give_up(&mut self, file: PathBuf, what: String) -> Option<u64> {

@@ -278,7 +278,7 @@ pub(crate) struct PolicyDiff {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Check the hash chain of all records: finds edits, deletions and truncation
+    /// Check the hash chain of all records, and its anchors: finds edits, deletions and truncation
     Verify(AuditVerify),
 }
 
@@ -289,6 +289,13 @@ pub(crate) struct AuditVerify {
     /// The trail's directory, if it is not the one in the state directory
     #[arg(long, value_name = "DIR", env = "MESHGATE_AUDIT__DIR", hide_env = true)]
     pub(crate) dir: Option<PathBuf>,
+    /// The directory with the trail's anchors (`audit.anchor_dir`): finds a trail that was set back or rewritten, too
+    #[arg(long, value_name = "DIR", env = "MESHGATE_AUDIT__ANCHOR_DIR", hide_env = true)]
+    pub(crate) anchors: Option<PathBuf>,
+    /// The key that checks anchors, if it is not the one in the state directory (audit-anchor.pub): keep a copy of that
+    /// where nobody can change it
+    #[arg(long, value_name = "FILE", requires = "anchors")]
+    pub(crate) public_key: Option<PathBuf>,
 }
 
 /// How a command reports.
@@ -352,6 +359,7 @@ mod tests {
             "policy test m",
             "policy diff a b --format json",
             "audit verify --state s",
+            "audit verify --state s --dir d --anchors a --public-key k",
             "--log-format json --log-filter debug audit verify --state s",
             "serve --mesh m --log-format json",
         ] {

@@ -91,6 +91,22 @@ pub(crate) struct Cache {
 pub(crate) struct Audit {
     pub(crate) dir: PathBuf,
     pub(crate) fsync: bool,
+    /// Signed statements in another directory, if there are to be any.
+    pub(crate) anchors: Option<Anchors>,
+}
+
+/// `[audit]`, its `anchor_` keys.
+#[derive(Debug)]
+pub(crate) struct Anchors {
+    pub(crate) dir: PathBuf,
+    /// The file with the key that signs.
+    pub(crate) key: PathBuf,
+    /// Whether the file is the gateway's own, to be made if it does not exist.
+    pub(crate) may_make_key: bool,
+    /// Where the key that checks goes.
+    pub(crate) public_key: PathBuf,
+    pub(crate) every_records: u64,
+    pub(crate) every_s: u32,
 }
 
 /// `[log]`

@@ -1,5 +1,6 @@
 //! `meshgate serve`: from a configuration to a running gateway, until it is told to stop.
 
+mod anchors;
 mod listen;
 mod ready;
 mod signals;

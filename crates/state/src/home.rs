@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// Where things lie: `state.db` and `audit/`.
+/// Where things lie: `state.db`, `audit/`, and the keys of its anchors.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Home {
     dir: PathBuf,
@@ -32,6 +32,16 @@ impl Home {
     /// The directory of the audit trail.
     pub fn audit(&self) -> PathBuf {
         self.dir.join("audit")
+    }
+
+    /// The key that signs anchors of the audit trail.
+    pub fn anchor_key(&self) -> PathBuf {
+        self.dir.join("audit-anchor.key")
+    }
+
+    /// The key that checks them.
+    pub fn anchor_public_key(&self) -> PathBuf {
+        self.dir.join("audit-anchor.pub")
     }
 
     /// Makes the directory, for its owner only, unless it exists.

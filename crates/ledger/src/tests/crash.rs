@@ -9,8 +9,9 @@ use std::sync::Arc;
 use meshgate_model::QueryId;
 
 use super::{intent, open, outcome, records, segment, small_segments, verified};
+use crate::disk::Disk;
 use crate::head::Head;
-use crate::{Options, verify};
+use crate::{Ledger, Options, verify};
 
 /// Names the directory for [`child_that_appends_until_it_is_killed`].
 const CHILD_DIR: &str = "MESHGATE_LEDGER_TEST_DIR";
@@ -174,4 +175,55 @@ async fn a_tail_that_the_head_vouches_for_is_no_torn_tail() {
 fn append(dir: &Path, number: u64, bytes: &[u8]) {
     let mut file = OpenOptions::new().append(true).open(segment(dir, number)).expect("opens");
     file.write_all(bytes).expect("is written");
+}
+
+#[tokio::test]
+async fn a_last_record_torn_at_any_byte_is_put_aside_and_noted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ledger = open(dir.path(), Options::default());
+    ledger.append(intent(1)).await.expect("is written");
+    ledger.flush().await.expect("is written");
+    drop(ledger);
+    let (before, head) = (segment(dir.path(), 1), crate::head::path(dir.path()));
+    let (whole, vouched) = (fs::read(&before).expect("is read"), fs::read(&head).expect("is read"));
+    let ledger = open(dir.path(), Options::default());
+    ledger.append(intent(2)).await.expect("is written");
+    drop(ledger);
+    let (longer, ahead) = (fs::read(&before).expect("is read"), fs::read(&head).expect("is read"));
+    let genuine = records(dir.path());
+    for len in whole.len()..longer.len() {
+        let torn = &longer[..len];
+        // Where the head vouches for the record somebody has cut it off.
+        let dir = tempfile::tempdir().expect("a directory");
+        let put = |head: &[u8]| {
+            fs::write(segment(dir.path(), 1), torn).expect("is written");
+            fs::write(crate::head::path(dir.path()), head).expect("is written");
+        };
+        put(&ahead);
+        assert!(verify(dir.path()).is_err(), "cut off at {len}");
+        let refused = Ledger::open(dir.path(), Options::default(), Arc::new(super::Ticking::default()));
+        assert!(matches!(refused, Err(crate::Error::Broken { .. })), "cut off at {len}: {refused:?}");
+        // Where it does not, the power was cut.
+        put(&vouched);
+        assert_eq!(verified(dir.path()).unfinished_bytes, (len - whole.len()) as u64);
+        let disk = Disk::of(Arc::new(super::disk::Unsynced));
+        let options = Options { fsync: false, ..Options::default() };
+        let ledger = Ledger::open_on(disk, dir.path(), options, None, Arc::new(super::Ticking::default()));
+        let ledger = ledger.expect("opens");
+        ledger.append(intent(3)).await.expect("is written");
+        drop(ledger);
+        verified(dir.path());
+        let mended = records(dir.path());
+        assert_eq!(mended[..2], genuine[..2], "torn at {len}");
+        let noted = mended.iter().filter(|record| record["kind"] == "recovered").collect::<Vec<_>>();
+        if len == whole.len() {
+            assert!(noted.is_empty(), "nothing is torn: {noted:?}");
+        } else {
+            assert_eq!(noted.len(), 1, "torn at {len}");
+            assert_eq!(noted[0]["torn_bytes"], len - whole.len());
+            let kept = dir.path().join(noted[0]["kept_in"].as_str().expect("a name"));
+            assert_eq!(fs::read(kept).expect("is kept"), torn[whole.len()..], "torn at {len}");
+        }
+        assert_eq!(mended.last().expect("there is one")["query"], QueryId(3).to_string());
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use meshgate_model::{Failure, Fault, QueryId};
 
 use super::{Record, denial, fast, intent, open, outcome, records, sample, segment, small_segments, verified};
+use crate::disk::Disk;
 use crate::{End, Error, Ledger, Options, Outcome, verify};
 
 #[tokio::test]
@@ -141,7 +142,9 @@ async fn when_writing_fails_nothing_is_acknowledged_and_nothing_lazy_is_lost() {
 fn what_a_failed_write_left_is_cut_off_before_the_next() {
     let dir = tempfile::tempdir().expect("a directory");
     let header = Box::new(|number| format!(r#"{{"kind":"segment","number":{number}}}"#).into_bytes());
-    let mut trail = crate::recover::open(dir.path(), fast(), header).map(|recovered| recovered.trail).expect("opens");
+    let mut trail = crate::recover::open(dir.path(), fast(), header, Disk::system(), |_| Ok(()))
+        .map(|recovered| recovered.trail)
+        .expect("opens");
     let open_segment = trail.segment.as_mut().expect("is open");
     open_segment.file.write_all_at(&[b'x'; 1000], open_segment.len).expect("is written in part");
     open_segment.has_rest = true;

@@ -41,6 +41,10 @@ pub(super) const KEYS: &[&str] = &[
     "credentials.*.virtual_hosted",
     "audit.dir",
     "audit.fsync",
+    "audit.anchor_dir",
+    "audit.anchor_key",
+    "audit.anchor_every_records",
+    "audit.anchor_every_s",
     "log.format",
     "log.filter",
 ];

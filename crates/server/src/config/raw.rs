@@ -96,6 +96,10 @@ pub(super) struct Credentials {
 pub(super) struct Audit {
     pub(super) dir: Option<PathBuf>,
     pub(super) fsync: Option<bool>,
+    pub(super) anchor_dir: Option<PathBuf>,
+    pub(super) anchor_key: Option<PathBuf>,
+    pub(super) anchor_every_records: Option<u64>,
+    pub(super) anchor_every_s: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

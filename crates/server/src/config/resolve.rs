@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Audit, Cache, Config, Flight, Http, Identity, Log, Overrides, State, credentials, machine, raw};
+use super::{Anchors, Audit, Cache, Config, Flight, Http, Identity, Log, Overrides, State, credentials, machine, raw};
 use meshgate_engine::Options;
 use meshgate_state::Home;
 
@@ -33,10 +33,7 @@ pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
         engine: engine(&raw.engine, &state.directory)?,
         cache: Cache { footers_bytes: mib("cache.footers_mib", raw.cache.footers_mib.unwrap_or(256))? as u64 },
         credentials: credentials.collect::<Outcome<_>>()?,
-        audit: Audit {
-            dir: raw.audit.dir.unwrap_or_else(|| Home::new(&state.directory).audit()),
-            fsync: raw.audit.fsync.unwrap_or(true),
-        },
+        audit: audit(raw.audit, &Home::new(&state.directory))?,
         log: Log {
             format: overrides.log_format.or(raw.log.format).unwrap_or(LogFormat::Text),
             filter: overrides.log_filter.clone().or(raw.log.filter),
@@ -129,6 +126,42 @@ fn engine(raw: &raw::Engine, state: &Path) -> Outcome<Options> {
         sql_relations_max: number("engine.sql_relations_max", raw.sql_relations_max, usual.sql_relations_max)?,
         sql_depth_max: up_to_usual("engine.sql_depth_max", raw.sql_depth_max, usual.sql_depth_max)?,
     })
+}
+
+fn audit(raw: raw::Audit, home: &Home) -> Outcome<Audit> {
+    let dir = raw.dir.unwrap_or_else(|| home.audit());
+    let fsync = raw.fsync.unwrap_or(true);
+    let Some(anchor_dir) = raw.anchor_dir else {
+        let other = [
+            ("anchor_key", raw.anchor_key.is_some()),
+            ("anchor_every_records", raw.anchor_every_records.is_some()),
+            ("anchor_every_s", raw.anchor_every_s.is_some()),
+        ];
+        return match other.into_iter().find(|(_, is_set)| *is_set) {
+            Some((key, _)) => Err(Trouble::config(format!("`audit.{key}` is of no use without `audit.anchor_dir`"))
+                .hint("name the directory for the anchors, or leave the key out")),
+            None => Ok(Audit { dir, fsync, anchors: None }),
+        };
+    };
+    if !fsync {
+        return Err(Trouble::config("`audit.anchor_dir` cannot be used with `audit.fsync = false`")
+            .why("after a power cut the anchors would speak of records that are lost")
+            .hint("leave one of the two out"));
+    }
+    if anchor_dir == dir {
+        return Err(Trouble::config("`audit.anchor_dir` cannot be the directory of the audit trail")
+            .hint("name one that whoever can change the trail cannot change, such as a mount of another machine"));
+    }
+    let may_make_key = raw.anchor_key.is_none();
+    let anchors = Anchors {
+        dir: anchor_dir,
+        key: raw.anchor_key.unwrap_or_else(|| home.anchor_key()),
+        may_make_key,
+        public_key: home.anchor_public_key(),
+        every_records: count("audit.anchor_every_records", raw.anchor_every_records.unwrap_or(1_000))? as u64,
+        every_s: seconds("audit.anchor_every_s", raw.anchor_every_s.unwrap_or(60))?,
+    };
+    Ok(Audit { dir, fsync, anchors: Some(anchors) })
 }
 
 fn mib(key: &str, mib: u64) -> Outcome<usize> {

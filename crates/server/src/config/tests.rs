@@ -47,10 +47,20 @@ fn the_commented_example_holds_every_key_and_every_default() {
     let shown = load(&uncommented, &[("MESHGATE_CREDENTIALS__LAKE__SECRET_KEY", "x")], &at("/var/lib/meshgate"));
     let shown = shown.unwrap_or_else(|trouble| panic!("{trouble}"));
     let defaults = load("", &[], &at("/var/lib/meshgate")).expect("an empty file is fine");
+    let (shown_audit, audit) = ((&shown.audit.dir, shown.audit.fsync), (&defaults.audit.dir, defaults.audit.fsync));
     assert_eq!(
-        format!("{:?} {:?} {:?}", shown.flight, shown.identity, shown.audit),
-        format!("{:?} {:?} {:?}", defaults.flight, defaults.identity, defaults.audit)
+        format!("{:?} {:?} {shown_audit:?}", shown.flight, shown.identity),
+        format!("{:?} {:?} {audit:?}", defaults.flight, defaults.identity)
     );
+    assert!(defaults.audit.anchors.is_none(), "anchors have no default directory");
+    let anchored = load("[audit]\nanchor_dir = \"/mnt/anchors\"", &[], &at("/var/lib/meshgate"));
+    let anchors = anchored.expect("the other keys have defaults").audit.anchors.expect("are to be written");
+    let shown_anchors = shown.audit.anchors.expect("the example has them");
+    assert_eq!(
+        (&shown_anchors.key, shown_anchors.every_records, shown_anchors.every_s),
+        (&anchors.key, anchors.every_records, anchors.every_s)
+    );
+    assert!(anchors.may_make_key);
     // The machine decides these two.
     let (memory_bytes, threads) = (defaults.engine.memory_bytes, defaults.engine.threads);
     let shown_here = Options { memory_bytes, memory_bytes_per_query: memory_bytes, threads, ..shown.engine };
@@ -101,6 +111,10 @@ fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
         ("[engine]\nsql_bytes_max = 0", &[], &["`engine.sql_bytes_max`", "above 0"]),
         ("[engine]\ndeadline_s_default = 7200", &[], &["longer than"]),
         ("[flight]\nlisten = \"localhost\"", &[], &["`flight.listen`", "port"]),
+        ("[audit]\nanchor_every_s = 5", &[], &["`audit.anchor_every_s`", "`audit.anchor_dir`"]),
+        ("[audit]\nanchor_dir = \"/a\"\nanchor_every_s = 0", &[], &["`audit.anchor_every_s`", "above 0"]),
+        ("[audit]\nanchor_dir = \"/a\"\nfsync = false", &[], &["`audit.anchor_dir`", "`audit.fsync = false`"]),
+        ("[audit]\nanchor_dir = \"/s/audit\"", &[], &["`audit.anchor_dir`", "another machine"]),
         ("a = [", &[], &["meshgate.toml:1:"]),
         ("[credentials.lake]\ntype = \"gcs\"", &[], &["`gcs`", "does not read gcs"]),
         ("[credentials.lake]\nregion = \"x\"", &[], &["no `type`"]),

@@ -4,6 +4,10 @@ use tokio::signal::unix::{self, SignalKind};
 
 use crate::trouble::{Outcome, Trouble};
 
+/// SIGXFSZ: a file has reached the limit of `ulimit -f`. Where nobody listens it ends the process; this process is told by
+/// the write that fails.
+const FILE_SIZE: i32 = 25;
+
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Signal {
@@ -25,6 +29,7 @@ impl Signals {
         let listen = |kind| {
             unix::signal(kind).map_err(|error| Trouble::failure("signals cannot be listened to").because(&error))
         };
+        drop(listen(SignalKind::from_raw(FILE_SIZE))?);
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

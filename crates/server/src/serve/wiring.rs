@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::anchors;
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::trouble::{Outcome, Trouble};
@@ -46,11 +47,14 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
     let state = State::open(&format!("sqlite://{}", config.state.file.display())).await;
     let state = state.map_err(|error| Trouble::of("the state cannot be opened", &error))?;
     let secrets = Secrets::of(&state, entropy.as_ref()).await?;
-    let ledger = Ledger::open(
-        &config.audit.dir,
-        LedgerOptions { fsync: config.audit.fsync, ..LedgerOptions::default() },
-        clock.clone(),
-    );
+    let options = LedgerOptions { fsync: config.audit.fsync, ..LedgerOptions::default() };
+    let ledger = match &config.audit.anchors {
+        Some(anchors) => {
+            let anchoring = anchors::anchoring(anchors, entropy.as_ref())?;
+            Ledger::open_anchored(&config.audit.dir, options, anchoring, clock.clone())
+        }
+        None => Ledger::open(&config.audit.dir, options, clock.clone()),
+    };
     let ledger = Arc::new(ledger.map_err(|error| Trouble::of("the audit trail cannot be opened", &error))?);
     ledger.append_lazy(Started { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() });
     let engine = Engine::new(config.engine.clone());
