@@ -6,6 +6,7 @@
 //! one twin only (`cargo xtask mutants`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,22 +79,15 @@ impl Tally {
             *self.ends.entry(end).or_default() += times;
         }
     }
+}
 
-    fn print(&self, time: Duration) {
-        println!(
-            "{} pairs ({} succeeded, {} rows, {} bytes searched for canaries), {} comparisons with the reference ({} with rows), {:.0} s",
-            self.asked,
-            self.succeeded,
-            self.rows,
-            self.bytes,
-            self.compared,
-            self.agreed,
-            time.as_secs_f64()
-        );
-        println!("{} differed by chance: {:?}", self.forgiven.len(), self.forgiven);
-        for (end, times) in &self.ends {
-            println!("{times:6} {end}");
-        }
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, succeeded, rows, bytes, compared, agreed, forgiven, ends } = self;
+        writeln!(f, "{asked} pairs ({succeeded} succeeded, {rows} rows, {bytes} bytes searched for canaries)")?;
+        writeln!(f, "{compared} comparisons with the reference ({agreed} with rows)")?;
+        writeln!(f, "{} differed by chance: {forgiven:?}", forgiven.len())?;
+        ends.iter().try_for_each(|(end, times)| writeln!(f, "{times:6} {end}"))
     }
 }
 
@@ -164,7 +158,7 @@ async fn twins_and_reference_answer_alike_and_no_canary_arrives() {
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
     }
-    tally.print(started.elapsed());
+    println!("{tally}{:.0} s", started.elapsed().as_secs_f64());
     // A run that sees nothing proves nothing.
     assert!(tally.succeeded * 2 > tally.asked, "most queries must succeed");
     assert!(tally.agreed * 2 > tally.compared, "in the reference, too");

@@ -147,7 +147,7 @@ impl ExecutionPlan for GovernedExec {
             hides: self.hides,
         };
         if !self.hides.anything() {
-            let batches = input.map(move |batch| Ok(work.compacted(work.shown(batch?)?)?));
+            let batches = input.map(move |batch| work.compacted(work.shown(batch?)?));
             return Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)));
         }
         let cut = Cut { input: Some(input), even: Even::new(self.schema(), size), work };

@@ -124,7 +124,7 @@ impl Stored {
                     session.create_physical_expr(Expr::Column(raw.clone()), &scanned)
                 }
                 _ if mutant("masks may fail") => session.create_physical_expr((*expr).clone(), &scanned),
-                _ => session.create_physical_expr((*expr).clone(), &scanned).map(Total::new),
+                _ => session.create_physical_expr((*expr).clone(), &scanned).map(Total::of),
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(GovernedExec::new(plan, filters, exprs, Arc::new(schema.project(projection)?), hides)))

@@ -28,7 +28,7 @@ pub(crate) fn conjuncts(session: &dyn Session, filter: &Expr, schema: &DFSchema)
     let total = |part: Expr| {
         let cannot_fail = is_leakproof(&part, &|_| true) || mutant("row filters may fail");
         let part = session.create_physical_expr(part, schema)?;
-        Ok(if cannot_fail { part } else { Total::new(part) })
+        Ok(if cannot_fail { part } else { Total::of(part) })
     };
     parts.map(total).collect()
 }
@@ -43,7 +43,7 @@ pub(crate) fn pruning(filter: &Expr) -> impl Iterator<Item = Expr> {
 pub(crate) struct Total(Arc<dyn PhysicalExpr>);
 
 impl Total {
-    pub(crate) fn new(expr: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+    pub(crate) fn of(expr: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
         Arc::new(Self(expr))
     }
 
@@ -108,7 +108,7 @@ impl PhysicalExpr for Total {
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
-        Ok(Self::new(children.swap_remove(0)))
+        Ok(Self::of(children.swap_remove(0)))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,7 @@ mod tests {
         let number = create_physical_expr(&number, &schema, &context, &Default::default()).expect("a cast");
         assert!(number.evaluate(&batch).is_err());
         for batch in [batch.clone(), batch.slice(7, 1), batch.slice(300, 41), batch.slice(0, 0)] {
-            let values = Total::new(number.clone()).evaluate(&batch).expect("it never fails");
+            let values = Total::of(number.clone()).evaluate(&batch).expect("it never fails");
             let values = values.into_array(batch.num_rows()).expect("an array");
             let texts = batch.column(0).as_string::<i32>().iter();
             let expected = texts.map(|text| text.and_then(|text| text.parse().ok())).collect::<Vec<Option<i32>>>();

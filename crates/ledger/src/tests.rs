@@ -29,16 +29,7 @@ impl Clock for Ticking {
     }
 }
 
-/// Lets the seeded bug live that the environment names, if the program is built with them.
-fn let_live() {
-    #[cfg(feature = "mutants")]
-    if let Ok(name) = std::env::var("MESHGATE_MUTANT") {
-        meshgate_model::let_live(&name);
-    }
-}
-
 fn open(dir: &Path, options: Options) -> Ledger {
-    let_live();
     Ledger::open(dir, options, Arc::new(Ticking::default())).expect("opens")
 }
 

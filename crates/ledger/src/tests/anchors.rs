@@ -19,7 +19,6 @@ fn anchoring(dir: &Path, every_records: u64) -> Anchoring {
 }
 
 fn open_anchored(dir: &Path, anchors: &Path) -> Result<Ledger, Error> {
-    super::let_live();
     Ledger::open_anchored(dir, small_segments(), anchoring(anchors, 1), Arc::new(Ticking::default()))
 }
 

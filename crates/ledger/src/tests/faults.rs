@@ -13,7 +13,6 @@ use super::{intent, open, outcome, records, segment, small_segments, verified};
 use crate::{Error, Intent, Ledger, Options};
 
 fn open_on(disk: &Arc<BadDisk>, dir: &Path, options: Options) -> Ledger {
-    super::let_live();
     Ledger::open_on(disk.disk(), dir, options, None, Arc::new(super::Ticking::default())).expect("opens")
 }
 
@@ -145,7 +144,6 @@ impl Clock for Set {
 
 #[tokio::test]
 async fn a_slow_disk_holds_up_who_waits_for_it_and_nobody_else() {
-    super::let_live();
     let dir = tempfile::tempdir().expect("a directory");
     let (disk, clock) = (Arc::new(BadDisk::default()), Arc::new(Set::default()));
     let ledger = Ledger::open_on(disk.disk(), dir.path(), durable(), None, clock.clone()).expect("opens");
@@ -171,7 +169,6 @@ async fn a_slow_disk_holds_up_who_waits_for_it_and_nobody_else() {
 
 #[tokio::test]
 async fn a_disk_that_never_answers_does_not_hold_up_the_end() {
-    super::let_live();
     let dir = tempfile::tempdir().expect("a directory");
     let (disk, clock) = (Arc::new(BadDisk::default()), Arc::new(Set::default()));
     let ledger = Ledger::open_on(disk.disk(), dir.path(), durable(), None, clock.clone()).expect("opens");

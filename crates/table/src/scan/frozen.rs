@@ -16,8 +16,11 @@ use parking_lot::Mutex;
 /// join has learnt of its other side is complete when this side begins; what a TopK learns is not, and is not used.
 #[derive(Debug, Default)]
 pub(crate) struct Frozen {
-    pairs: Mutex<Vec<(Arc<dyn PhysicalExpr>, Arc<DynamicFilterPhysicalExpr>)>>,
+    pairs: Mutex<Vec<Pair>>,
 }
+
+/// A filter that changes, and the one that stands still in its place.
+type Pair = (Arc<dyn PhysicalExpr>, Arc<DynamicFilterPhysicalExpr>);
 
 impl Frozen {
     /// The same filter, standing still.

@@ -224,10 +224,7 @@ pub fn planted() -> BTreeMap<String, usize> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for word in texts.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')) {
         if let Some((_, rest)) = word.split_once(canary::TEXT) {
-            let area = match rest.strip_prefix('-').and_then(|rest| rest.split('-').next()) {
-                Some(area) => area,
-                None => "behind masks",
-            };
+            let area = rest.strip_prefix('-').and_then(|rest| rest.split('-').next()).unwrap_or("behind masks");
             found.entry(area.to_owned()).or_default().insert(word.to_owned());
         } else if word.parse().is_ok_and(canary::is_number) {
             found.entry("numbers".to_owned()).or_default().insert(word.to_owned());
