@@ -1,7 +1,7 @@
 //! The use-cases, in the order of their steps.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use futures::StreamExt;
@@ -194,6 +194,7 @@ impl Gateway {
             rights,
             stop: rows.cancellation(),
             revoked: CancellationToken::new(),
+            confirmed: Arc::new(AtomicI64::new(self.clock.now().micros())),
         };
         let registered = self.running.register(id, entry.clone());
         // A reload between planning and registering would have missed this query.
@@ -250,10 +251,14 @@ impl Gateway {
             let caller = &entry.caller;
             let confirmed = self.identity.confirm(&caller.principal, &caller.credential, attributes).await;
             let lost = match confirmed {
-                Ok(confirmed) => !confirmed,
+                Ok(true) => {
+                    entry.confirm(self.clock.now());
+                    false
+                }
+                Ok(false) => true,
                 Err(error) => {
                     tracing::warn!(%error, principal = caller.name(), "a credential cannot be confirmed just now");
-                    false
+                    entry.is_unconfirmed(self.clock.now())
                 }
             };
             if lost {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use meshgate_model::{Instant, QueryId, TableAddress, mutant};
 use meshgate_policy::{Decision, RequestContext};
@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::Caller;
 use crate::caller::{View, same_rights};
 use crate::mesh::Mesh;
+
+/// Seconds that a query goes on while nobody can say whether its credential is still valid.
+const UNCONFIRMED_MAX_S: i64 = 30;
 
 /// All running queries.
 #[derive(Default)]
@@ -34,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) rights: Vec<(TableAddress, Arc<Decision>)>,
     pub(crate) stop: CancellationToken,
     pub(crate) revoked: CancellationToken,
+    /// When the credential was last known to be valid, in microseconds.
+    pub(crate) confirmed: Arc<AtomicI64>,
 }
 
 /// One running query; dropping it takes it off the list.
@@ -83,6 +88,16 @@ impl Running {
 }
 
 impl Entry {
+    /// Notes that the credential is valid.
+    pub(crate) fn confirm(&self, now: Instant) {
+        self.confirmed.store(now.micros(), Ordering::Relaxed);
+    }
+
+    /// Whether it is too long ago that the credential was known to be valid.
+    pub(crate) fn is_unconfirmed(&self, now: Instant) -> bool {
+        Instant(self.confirmed.load(Ordering::Relaxed)).plus_seconds(UNCONFIRMED_MAX_S) <= now
+    }
+
     /// Ends the query as one whose principal lost the right.
     pub(crate) fn revoke(&self) {
         self.revoked.cancel();

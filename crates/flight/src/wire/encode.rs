@@ -53,11 +53,12 @@ pub(crate) fn encode_stream(
 ) -> Messages {
     let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
     let mut task = JoinSet::new();
+    let lost = revoked.clone();
     task.spawn(async move {
         let end = tokio::select! {
             biased;
             why = stop.stopped() => Err(Error::Stopped(why)),
-            () = revoked.cancelled() => Err(Error::Gateway(meshgate_gateway::Error::Revoked)),
+            () = lost.cancelled() => Err(Error::Gateway(meshgate_gateway::Error::Revoked)),
             end = pump(rows, Encoder::new(schema, options), &sender) => end,
         };
         if let Err(error) = end {
@@ -66,7 +67,7 @@ pub(crate) fn encode_stream(
             sender.send(Err(status(&error))).await.ok();
         }
     });
-    Messages { receiver, task }
+    Messages { receiver, revoked, task }
 }
 
 async fn pump(
@@ -92,6 +93,7 @@ async fn pump(
 /// The messages of a running query.
 pub(crate) struct Messages {
     receiver: mpsc::Receiver<Result<FlightData, Status>>,
+    revoked: CancellationToken,
     /// INVARIANT: dropped with the stream, which aborts the task and with it the execution.
     task: JoinSet<()>,
 }
@@ -100,8 +102,11 @@ impl Stream for Messages {
     type Item = Result<FlightData, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(message) = ready!(self.receiver.poll_recv(context)) {
-            return Poll::Ready(Some(message));
+        while let Some(message) = ready!(self.receiver.poll_recv(context)) {
+            // What waited for a slow client when its rights ended is not sent either; why is what comes last.
+            if message.is_err() || !self.revoked.is_cancelled() {
+                return Poll::Ready(Some(message));
+            }
         }
         // A task that panicked must not look like the end of the rows.
         let ended = ready!(self.task.poll_join_next(context));

@@ -94,6 +94,25 @@ async fn compresses_if_asked() {
 }
 
 #[tokio::test]
+async fn what_waits_when_rights_end_is_not_sent() {
+    let (_stop, running) = running();
+    let revoked = CancellationToken::new();
+    let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
+    let batches = futures::stream::repeat_with(|| Ok(rows())).boxed();
+    let options = IpcWriteOptions::default();
+    let mut sent = encode_stream(batches, schema, options, running.begin(QueryId(1), ANA), revoked.clone());
+    assert!(sent.next().await.is_some_and(|message| message.is_ok()), "the schema");
+    // The task has filled the channel once it is seen to wait.
+    while sent.receiver.len() < super::MESSAGES_WAITING_MAX {
+        tokio::task::yield_now().await;
+    }
+    revoked.cancel();
+    let end = sent.next().await.expect("an end").expect_err("no row after the end of rights");
+    assert_eq!(end.code(), Code::PermissionDenied);
+    assert!(sent.next().await.is_none());
+}
+
+#[tokio::test]
 async fn failures_end_the_stream_with_a_status() {
     let (_stop, running) = running();
     let sent = messages(&running, vec![Ok(rows()), Err(Error::Gone), Ok(rows())], WireTypes::Compatible);
