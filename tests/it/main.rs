@@ -4,6 +4,7 @@
 //! * `attack`: random queries hunt for leaks in twin worlds.
 //! * `catalogue`: known attacks and incidents, one a line.
 //! * `denials`: who may do what, in one table, on the sockets.
+//! * `fuzz`: hostile statements and messages.
 //! * `handles`: forged tickets and handles; releases do not mix.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `policies`: rules that meet, principals who differ in one thing.
@@ -13,6 +14,7 @@
 mod attack;
 mod catalogue;
 mod denials;
+mod fuzz;
 mod handles;
 mod mesh;
 mod policies;
