@@ -207,7 +207,7 @@ def test_streams_without_end(bounded):
 
 
 def test_windows_that_never_open(watched):
-    """Readers that ask for large results and take nothing: what waits for them is watched."""
+    """Readers that ask for large results and take nothing. What waits for them is bounded, but not counted as memory of queries."""
     sql = f"SELECT a.text || b.text AS t FROM {T} a, {T} b"
     with watched.flight(watched.token("reader")) as client:
         tickets = [client.info(sql).endpoints[0].ticket.ticket for _ in range(n(30))]

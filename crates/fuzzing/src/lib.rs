@@ -8,9 +8,9 @@
 //! `report` (the smallest input that fails).
 //!
 //! A run feeds a few thousand inputs of a fixed seed, so that it judges a change and not its luck. `MESHGATE_FUZZ_SECONDS`
-//! makes it a hunt of that many seconds with a new seed; `MESHGATE_FUZZ_SEED` repeats one. What fails is made small and
-//! printed with its seed. An input that takes the process down is left in the temporary directory, in
-//! `meshgate-fuzz-<name>-<pid>`.
+//! makes it a hunt of that many seconds with a new seed, which is what `cargo xtask fuzz` does; `MESHGATE_FUZZ_SEED` repeats
+//! one. What fails is made small and printed with its seed. An input that takes the process down is left in the temporary
+//! directory, in `meshgate-fuzz-<name>-<pid>`.
 //!
 //! Never a normal dependency: it reads the environment and prints. It depends on nothing, so that the lowest crates can
 //! have it.
