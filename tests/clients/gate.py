@@ -131,8 +131,8 @@ class RawFlight:
 
     def __init__(self, url: str, token: str):
         self.client = pyarrow.flight.FlightClient(url)
-        header = (b"authorization", f"Bearer {token}".encode())
-        self.options = pyarrow.flight.FlightCallOptions(headers=[header], timeout=CALL_LIMIT_S)
+        self.header = (b"authorization", f"Bearer {token}".encode())
+        self.options = pyarrow.flight.FlightCallOptions(headers=[self.header], timeout=CALL_LIMIT_S)
 
     def info(self, sql: str) -> pyarrow.flight.FlightInfo:
         return self.client.get_flight_info(statement(sql), self.options)

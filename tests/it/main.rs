@@ -4,6 +4,7 @@
 //! * `attack`: random queries hunt for leaks in twin worlds.
 //! * `catalogue`: known attacks and incidents, one a line.
 //! * `denials`: who may do what, in one table, on the sockets.
+//! * `fuzz`: hostile statements and messages.
 //! * `handles`: forged tickets and handles; releases do not mix.
 //! * `incidents`: what real systems leaked, by number.
 //! * `layout`: how the bytes of what is hidden lie tells nothing.
@@ -15,6 +16,7 @@
 mod attack;
 mod catalogue;
 mod denials;
+mod fuzz;
 mod handles;
 mod incidents;
 mod layout;

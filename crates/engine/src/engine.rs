@@ -142,7 +142,9 @@ impl Engine {
                     let plans = vec![rows_of(explain::of(&plan, physical.as_deref()).map_err(planning)?)?];
                     return Ok(session.finish(plans, None, &tables));
                 }
-                Logical::Query(plan) => parameters::bind(plan, input.request.parameters, input.parameters.as_ref())?,
+                Logical::Query(plan) => {
+                    parameters::bind(plan, &input.request, input.parameters.as_ref(), &engine.options)?
+                }
             };
             let mut schema = None;
             let mut plans = Vec::with_capacity(bound.len());

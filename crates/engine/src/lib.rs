@@ -31,6 +31,9 @@ mod show;
 mod text;
 mod twins;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use catalog::{Catalog, TableName};
 pub use engine::Engine;
 pub use error::Error;

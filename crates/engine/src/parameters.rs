@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::logical_expr::LogicalPlan;
+use meshgate_model::PublicText;
 
-use crate::Error;
 use crate::fault::planning;
+use crate::{Error, Options, Request};
+
+/// Each row of parameters is planned on its own, which costs as much as this many words and signs, if not more.
+const ROW_TOKENS_MIN: usize = 100;
+/// Plans hold the values several times: the part of a query's memory that may be bound.
+const MEMORY_SHARE: usize = 4;
 
 /// One nullable field for each parameter, in order; type Null if nothing is known of it.
 pub(crate) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef, Error> {
@@ -24,7 +30,13 @@ pub(crate) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef, Erro
 }
 
 /// The plan for each row of values, bound by position.
-pub(crate) fn bind(plan: LogicalPlan, count: usize, rows: Option<&RecordBatch>) -> Result<Vec<LogicalPlan>, Error> {
+pub(crate) fn bind(
+    plan: LogicalPlan,
+    request: &Request,
+    rows: Option<&RecordBatch>,
+    options: &Options,
+) -> Result<Vec<LogicalPlan>, Error> {
+    let count = request.parameters;
     let Some(rows) = rows.filter(|rows| rows.num_columns() > 0 || count > 0) else {
         return if count == 0 {
             Ok(vec![plan])
@@ -38,6 +50,7 @@ pub(crate) fn bind(plan: LogicalPlan, count: usize, rows: Option<&RecordBatch>) 
             rows.num_columns()
         )));
     }
+    check_size(rows, request, options)?;
     let wanted = schema(&plan, count)?;
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let columns = rows
@@ -60,4 +73,87 @@ pub(crate) fn bind(plan: LogicalPlan, count: usize, rows: Option<&RecordBatch>) 
             plan.clone().with_param_values(ParamValues::List(values)).map_err(planning)
         })
         .collect()
+}
+
+/// SECURITY: a few bytes can stand for any number of rows, and a value that is sent once can be meant by all of them. So
+/// both are counted before anything is made of them.
+fn check_size(rows: &RecordBatch, request: &Request, options: &Options) -> Result<(), Error> {
+    let limited = |text: String| Error::Limited { text: PublicText::new(text).hint("bind fewer rows of parameters") };
+    let (tokens, most) = (request.tokens.max(ROW_TOKENS_MIN), options.sql_tokens_max);
+    if rows.num_rows().saturating_mul(tokens) > most {
+        let most = most / tokens;
+        return Err(limited(format!("the statement can be run for {most} rows of parameters at once")));
+    }
+    let bytes_max = options.memory_bytes_per_query / MEMORY_SHARE;
+    let mut bytes = 0_usize;
+    for row in 0..rows.num_rows() {
+        for column in rows.columns() {
+            bytes = bytes.saturating_add(bytes_alone(column, row).map_err(planning)?);
+            if bytes > bytes_max {
+                return Err(limited(format!("the parameters take more than {bytes_max} bytes")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a value takes that shares nothing with the others.
+fn bytes_alone(column: &ArrayRef, row: usize) -> Result<usize, DataFusionError> {
+    let row = u32::try_from(row).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let alone = take(column, &UInt32Array::from(vec![row]), None)?;
+    Ok(alone.to_data().get_slice_memory_size()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, DictionaryArray, Int32Array, NullArray, RecordBatch, RunArray, StringArray};
+    use arrow::datatypes::Int32Type;
+    use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+    use datafusion::prelude::{Expr, placeholder};
+    use meshgate_model::{Failure, Fault};
+
+    use super::bind;
+    use crate::{Options, Request};
+
+    fn plan() -> LogicalPlan {
+        let select: [Expr; 1] = [placeholder("$1").alias("a")];
+        LogicalPlanBuilder::empty(true).project(select).and_then(LogicalPlanBuilder::build).expect("a plan")
+    }
+
+    fn bound(sql: &str, column: ArrayRef, options: &Options) -> Result<usize, String> {
+        let rows = RecordBatch::try_from_iter([("0", column)]).expect("one column");
+        let request = Request::read(sql, options).expect("a statement");
+        bind(plan(), &request, Some(&rows), options).map(|plans| plans.len()).map_err(|error| {
+            assert_eq!(error.fault(), Fault::Limited, "{error}");
+            error.public().to_string()
+        })
+    }
+
+    #[test]
+    fn rows_count_as_often_as_they_are_planned() {
+        let options = Options { sql_tokens_max: 1_000, ..Options::default() };
+        let numbers = |count| Arc::new(Int32Array::from_iter_values(0..count)) as ArrayRef;
+        assert_eq!(bound("SELECT ?", numbers(10), &options), Ok(10));
+        assert!(bound("SELECT ?", numbers(11), &options).expect_err("too many").contains("10 rows"));
+        let long = format!("SELECT ?{}", ", 1".repeat(100));
+        assert_eq!(bound(&long, numbers(3), &options), Ok(3));
+        assert!(bound(&long, numbers(4), &options).expect_err("too many").contains("3 rows"));
+        // A few bytes are any number of rows.
+        assert!(bound("SELECT ?", Arc::new(NullArray::new(usize::MAX >> 1)), &options).is_err());
+        let runs = RunArray::<Int32Type>::try_new(&Int32Array::from(vec![i32::MAX]), &StringArray::from(vec!["a"]));
+        assert!(bound("SELECT ?", Arc::new(runs.expect("one run")), &options).is_err());
+    }
+
+    #[test]
+    fn a_value_that_rows_share_counts_for_each() {
+        let options = Options { memory_bytes_per_query: 1 << 20, ..Options::default() };
+        let shared = |rows| {
+            let values = Arc::new(StringArray::from(vec!["x".repeat(50_000)]));
+            Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; rows]), values)) as ArrayRef
+        };
+        assert_eq!(bound("SELECT ?", shared(5), &options), Ok(5));
+        assert!(bound("SELECT ?", shared(6), &options).expect_err("too large").contains("bytes"));
+    }
 }

@@ -13,6 +13,8 @@ use crate::{Error, Options, show, text};
 pub struct Request {
     pub(crate) kind: Kind,
     pub(crate) parameters: usize,
+    /// How many words and signs it is written with.
+    pub(crate) tokens: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -40,9 +42,10 @@ impl Request {
     /// Reads a statement.
     pub fn read(sql: &str, options: &Options) -> Result<Self, Error> {
         let read = text::tokens(sql, options)?;
+        let tokens = read.tokens.len();
         let statement = parse(read.tokens, options)?;
         let kind = Self::classify(statement, read.pins, options)?;
-        Ok(Self { kind, parameters: read.parameters })
+        Ok(Self { kind, parameters: read.parameters, tokens })
     }
 
     /// How many parameters it has.

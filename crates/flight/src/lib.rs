@@ -6,6 +6,7 @@
 //! * [`serve`], [`Settings`], [`Tls`]: a listener with the Flight and health services until the shutdown.
 //! * [`FlightServer`]: the Flight service itself; `server/` has one file for each kind of call.
 //! * `seal`, `ticket`, `prepared`: claims that leave the house sealed and are checked when they come back.
+//! * `parameters`, `binding`: values bound to parameters, decoded and held within limits.
 //! * `session`: options that last longer than a call, and how a call finds its session.
 //! * `wire/`: the schema and the bytes of results: compatible types, message sizes, encoding.
 //! * `metadata/`: catalogs, schemas, tables, keys, SqlInfo, type info.
@@ -15,6 +16,7 @@ mod binding;
 mod connection;
 mod error;
 mod metadata;
+mod parameters;
 mod prepared;
 mod running;
 mod seal;
@@ -26,6 +28,9 @@ mod shelf;
 mod status;
 mod ticket;
 mod wire;
+
+#[cfg(test)]
+mod fuzz;
 
 pub use error::Error;
 pub use serve::serve;

@@ -185,7 +185,7 @@ impl FlightService for FlightServer {
 }
 
 /// The Flight SQL command in a descriptor.
-fn command(bytes: &[u8]) -> Result<Command, Error> {
+pub(crate) fn command(bytes: &[u8]) -> Result<Command, Error> {
     const NO_COMMAND: Error = Error::Malformed("the descriptor holds no Flight SQL command");
     let any = Any::decode(bytes).map_err(|_| NO_COMMAND)?;
     Command::try_from(any).map_err(|_| NO_COMMAND)

@@ -5,6 +5,7 @@ mod composition;
 mod decisions;
 mod documents;
 mod fixture;
+mod fuzz;
 mod likeness;
 mod scopes;
 mod sql_texts;

@@ -88,7 +88,12 @@ pub(crate) fn absolute(text: &str, base: &Path) -> Result<String, BadLocation> {
         }
     };
     normalise(path, &mut segments)?;
-    let ends = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    // The root of a disk is a directory however it is written; that of a bucket is the bucket's name.
+    let ends = match segments.as_slice() {
+        [] if root == "file://" => "/",
+        [_, ..] if path.ends_with('/') => "/",
+        _ => "",
+    };
     let path: String = segments.iter().map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT))).collect();
     Ok(format!("{root}{path}{ends}"))
 }
@@ -234,6 +239,7 @@ mod tests {
             ("data/a b/ü", "file:///mesh/data/a%20b/%C3%BC"),
             ("data/a%20b", "file:///mesh/data/a%20b"),
             ("file:///a/b/../c", "file:///a/c"),
+            ("/a/..", "file:///"),
             ("file://localhost/a", "file:///a"),
             ("FILE:/a/b", "file:///a/b"),
             ("s3a://bucket/a/../b/", "s3://bucket/b/"),

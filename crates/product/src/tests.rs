@@ -2,6 +2,7 @@
 
 mod documents;
 mod findings;
+mod fuzz;
 mod locations;
 mod mesh;
 mod products;

@@ -41,4 +41,6 @@ impl TableFormat for DeltaFormat {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ struct Delta;
 
 /// The machine's own.
 #[derive(Debug)]
-struct Machine;
+pub(crate) struct Machine;
 
 impl Clock for Machine {
     fn now(&self) -> Instant {

@@ -44,7 +44,7 @@ async fn hinted(store: &dyn ObjectStore, directory: &Path) -> Result<Option<Path
         Ok(number) => {
             // A writer makes the file before the hint: look for later ones.
             let mut found = None;
-            for next in number.. {
+            for next in number..=u64::MAX {
                 match existing(store, directory, &SUFFIXES.map(|suffix| format!("v{next}{suffix}"))).await? {
                     Some(path) => found = Some(path),
                     None => return Ok(found),

@@ -16,6 +16,7 @@ use iceberg::spec::{
 use meshgate_table::{ColumnStats, DataFile, DomainStores, Error, FileList, FileSet};
 use object_store::ObjectStoreExt;
 
+use crate::container;
 use crate::values::scalar;
 
 /// How many manifests are read at the same time.
@@ -109,9 +110,16 @@ impl IcebergFiles {
         Ok(identity.map(|(position, field)| (field.source_id, position)).collect())
     }
 
+    /// A manifest or a list of them.
     async fn read(&self, path: &str) -> Result<Bytes, Error> {
         let located = self.stores.locate_literal(path)?;
-        Ok(located.store.get(&located.path).await?.bytes().await?)
+        let found = located.store.get(&located.path).await?;
+        if found.meta.size > container::BYTES_MAX {
+            return Err(broken("a manifest that is far too large"));
+        }
+        let bytes = found.bytes().await?;
+        container::check(&bytes)?;
+        Ok(bytes)
     }
 }
 

@@ -11,6 +11,7 @@
 //! and PostgreSQL catalogs.
 
 mod catalog;
+mod container;
 mod directory;
 mod files;
 mod schema;
@@ -50,5 +51,7 @@ impl TableFormat for IcebergFormat {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! An Iceberg table that was found.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,7 +20,10 @@ use crate::schema;
 const SNAPSHOTS_MAX: usize = 8;
 
 /// The longest metadata file, unpacked.
-const METADATA_BYTES_MAX: u64 = 1 << 30;
+const METADATA_BYTES_MAX: u64 = 256 << 20;
+
+/// The most values of a metadata file. SECURITY: two bytes of text can be one, and one takes sixteen times as many bytes.
+const METADATA_VALUES_MAX: usize = 4_000_000;
 
 /// The version of a table that has no snapshot yet.
 const EMPTY: &str = "0";
@@ -158,19 +161,47 @@ fn find(metadata: &TableMetadata, pin: &Pin) -> Result<SnapshotRef, Error> {
 }
 
 async fn read_metadata(store: &dyn ObjectStore, path: &Path) -> Result<TableMetadata, Error> {
-    let bytes = match store.get(path).await {
-        Ok(found) => found.bytes().await?,
+    let found = match store.get(path).await {
+        Ok(found) if found.meta.size > METADATA_BYTES_MAX => return Err(Error::malformed(TOO_LARGE)),
+        Ok(found) => found,
         Err(object_store::Error::NotFound { path, .. }) => {
             return Err(Error::NotFound { format: "Iceberg", place: path });
         }
         Err(error) => return Err(error.into()),
     };
+    let bytes = found.bytes().await?;
     let failed = |error: serde_json::Error| Error::format("reading Iceberg metadata", error);
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::new();
-        let mut unpacked = flate2::read::MultiGzDecoder::new(bytes.as_ref()).take(METADATA_BYTES_MAX);
-        unpacked.read_to_end(&mut plain).map_err(|error| Error::format("unpacking Iceberg metadata", error))?;
-        return serde_json::from_slice(&plain).map_err(failed);
+        let unpacked = flate2::read::MultiGzDecoder::new(bytes.as_ref()).take(METADATA_BYTES_MAX);
+        let metered = BufReader::new(Metered { inner: unpacked, values: 0 });
+        return serde_json::from_reader(metered).map_err(failed);
+    }
+    if values_in(&bytes) > METADATA_VALUES_MAX {
+        return Err(Error::malformed(TOO_LARGE));
     }
     serde_json::from_slice(&bytes).map_err(failed)
+}
+
+const TOO_LARGE: &str = "Iceberg metadata: it is far too large";
+
+/// Reads until there are too many values.
+struct Metered<R> {
+    inner: R,
+    values: usize,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.values += values_in(&buffer[..length]);
+        if self.values > METADATA_VALUES_MAX {
+            return Err(std::io::Error::other(TOO_LARGE));
+        }
+        Ok(length)
+    }
+}
+
+/// How many values there can be: commas separate them.
+fn values_in(json: &[u8]) -> usize {
+    json.iter().filter(|byte| **byte == b',').count()
 }

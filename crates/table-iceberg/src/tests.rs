@@ -15,7 +15,7 @@ struct Iceberg;
 
 /// The machine's own.
 #[derive(Debug)]
-struct Machine;
+pub(crate) struct Machine;
 
 impl Clock for Machine {
     fn now(&self) -> Instant {

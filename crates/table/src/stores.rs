@@ -188,4 +188,6 @@ impl fmt::Debug for Located {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

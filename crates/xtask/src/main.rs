@@ -5,6 +5,7 @@
 //! * `test`: everything that can fail: `cargo test --workspace`, then the real clients against a real binary. See
 //!   [`test`].
 //! * `mutants`: seeded bugs of enforcement, which the tests have to notice. See [`mutants`].
+//! * `fuzz`: hostile bytes for everything that reads them, for as long as one likes.
 //! * `attack`: random queries hunt for leaks in twin worlds for as long as one likes.
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ const USAGE: &str = "usage: cargo xtask <command>
                        (MESHGATE_BIN: the binary for the clients; built in the dev profile if not set)
   attack [--minutes N] random queries in twin worlds, for 10 minutes or N, with a new seed
                        (MESHGATE_ATTACK_SEED: the seed of a run to repeat)
+  fuzz [--minutes N] [TEXT]
+                       hostile input for all targets (those whose names begin with TEXT), for 10 minutes each or N
+                       (MESHGATE_FUZZ_SEED: the seed of a run to repeat)
   mutants [TEXT]       seeded bugs of enforcement (those whose names contain TEXT): the tests have to notice each
 ";
 
@@ -34,6 +38,10 @@ fn main() -> ExitCode {
         ["test"] => root().and_then(|root| test::run(&root, test::Clients::Run)),
         ["attack"] => root().and_then(|root| test::attack(&root, "10")),
         ["attack", "--minutes", minutes] => root().and_then(|root| test::attack(&root, minutes)),
+        ["fuzz"] => root().and_then(|root| test::fuzz(&root, "10", "")),
+        ["fuzz", "--minutes", minutes] => root().and_then(|root| test::fuzz(&root, minutes, "")),
+        ["fuzz", "--minutes", minutes, only] => root().and_then(|root| test::fuzz(&root, minutes, only)),
+        ["fuzz", only] => root().and_then(|root| test::fuzz(&root, "10", only)),
         ["mutants"] => root().and_then(|root| mutants::run(&root, None)),
         ["mutants", only] => root().and_then(|root| mutants::run(&root, Some(only))),
         ["test", "--no-clients"] => root().and_then(|root| test::run(&root, test::Clients::Skip)),

@@ -37,6 +37,14 @@ pub(crate) fn attack(root: &Path, minutes: &str) -> anyhow::Result<()> {
     step(test.env("MESHGATE_ATTACK_SECONDS", (minutes * 60).to_string()))
 }
 
+/// The long form of the tests with hostile input, as many at once as there are processors.
+pub(crate) fn fuzz(root: &Path, minutes: &str, only: &str) -> anyhow::Result<()> {
+    let minutes: u64 = minutes.parse().with_context(|| format!("`{minutes}` is no number of minutes"))?;
+    let mut test = cargo(root);
+    test.args(["test", "--workspace", "--no-fail-fast", "--", "--nocapture", &format!("fuzz_{only}")]);
+    step(test.env("MESHGATE_FUZZ_SECONDS", (minutes * 60).to_string()))
+}
+
 /// The binary the clients talk to: the one that the caller names, else one built now in the dev profile.
 fn binary(root: &Path) -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os("MESHGATE_BIN") {

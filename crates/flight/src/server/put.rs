@@ -1,10 +1,5 @@
 //! DoPut: parameters for prepared statements, and statements that change the session.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult};
 use arrow_flight::{FlightData, PutResult};
@@ -16,7 +11,7 @@ use tonic::{Status, Streaming};
 
 use super::identify::Call;
 use super::{Inner, command, no_transaction, refuse};
-use crate::Error;
+use crate::{Error, parameters};
 
 /// Messages that are read past what is needed, so that well-behaved clients see their stream end as they expect.
 const MESSAGES_IGNORED_MAX: usize = 16;
@@ -46,7 +41,8 @@ impl Inner {
             Command::CommandPreparedStatementQuery(query) => {
                 let handle = query.prepared_statement_handle;
                 let prepared = self.prepared.find(&self.sealer, call.caller.fingerprint(), &handle)?;
-                let parameters = self.parameters(first, stream).await?;
+                let messages = futures::stream::iter([Ok(first)]).chain(stream.map_err(FlightError::from));
+                let parameters = parameters::read(messages, self.settings.max_message_bytes).await?;
                 self.prepared.bind(call.caller.fingerprint(), &prepared, parameters)?;
                 // The handle stays what it was: some clients go on with it, others with what they get here.
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
@@ -61,31 +57,6 @@ impl Inner {
             StatementKind::Session => self.change_session(call, sql).await,
             StatementKind::Query => Err(Error::NotAnUpdate),
         }
-    }
-
-    /// All rows of parameters, as one batch; nothing if there is no column.
-    async fn parameters(&self, first: FlightData, rest: Streaming<FlightData>) -> Result<Option<RecordBatch>, Error> {
-        let limit_bytes = self.settings.max_message_bytes;
-        let taken = AtomicUsize::new(0);
-        let messages = futures::stream::iter([Ok(first)]).chain(rest.map_err(FlightError::from));
-        let messages = messages.and_then(move |message| {
-            let bytes = message.data_body.len() + message.data_header.len();
-            let too_large = taken.fetch_add(bytes, Ordering::Relaxed) + bytes > limit_bytes;
-            let error = || FlightError::from_external_error(Box::new(Error::TooLarge { limit_bytes }));
-            std::future::ready(if too_large { Err(error()) } else { Ok(message) })
-        });
-        let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
-        let mut parts = Vec::new();
-        while let Some(part) = batches.try_next().await.map_err(unreadable)? {
-            parts.push(part);
-        }
-        let Some(schema) = parts.first().map(RecordBatch::schema).or_else(|| batches.schema().cloned()) else {
-            return Ok(None);
-        };
-        if schema.fields().is_empty() {
-            return Ok(None);
-        }
-        concat_batches(&schema, &parts).map(Some).map_err(|error| Error::Parameters(Box::new(error)))
     }
 }
 
@@ -104,16 +75,4 @@ fn results(result: PutResult, rest: Option<Streaming<FlightData>>) -> Results {
 
 fn client(status: Status) -> Error {
     Error::Client(Box::new(status))
-}
-
-/// What decoding failed of: our limit, the client's stream, or what it sent.
-fn unreadable(error: FlightError) -> Error {
-    match error {
-        FlightError::ExternalError(error) => match error.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(error) => Error::Parameters(error),
-        },
-        FlightError::Tonic(status) => Error::Client(status),
-        other => Error::Parameters(Box::new(other)),
-    }
 }

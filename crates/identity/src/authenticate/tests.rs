@@ -1,5 +1,7 @@
 //! Everything that lets somebody in, and everything that must not.
 
+mod fuzz;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

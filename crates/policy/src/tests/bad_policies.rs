@@ -3,9 +3,9 @@
 use super::fixture::{GLOBAL, ORDERS, PEOPLE, SALES, world};
 
 /// File, text, and the findings: `file:line:column: severity: message [code]`, one per line, with hints after ` ? `.
-type Case = (&'static str, &'static str, &'static [&'static str]);
+pub(super) type Case = (&'static str, &'static str, &'static [&'static str]);
 
-const CASES: &[Case] = &[
+pub(super) const CASES: &[Case] = &[
     // Cedar
     (
         SALES,

@@ -4,7 +4,7 @@ use super::fixture::{World, sound};
 use crate::sql::{self, Parsed, Surroundings};
 use crate::{Expr, Literal};
 
-fn parse(world: &World, text: &str, masked_value: bool) -> Result<Expr, String> {
+pub(super) fn parse(world: &World, text: &str, masked_value: bool) -> Result<Expr, String> {
     let surroundings =
         Surroundings { attributes: &world.release.mesh().attributes, release: &world.release, masked_value };
     sql::parse(text, surroundings).and_then(Parsed::whole).map_err(|error| {
@@ -15,7 +15,7 @@ fn parse(world: &World, text: &str, masked_value: bool) -> Result<Expr, String> 
 }
 
 /// As written, and as printed if that differs.
-const READ: &[(&str, &str)] = &[
+pub(super) const READ: &[(&str, &str)] = &[
     ("a = 1 AND (b <> 'it''s' OR NOT c)", ""),
     ("(a = 1) and b < -2 or c >= 1.50", "a = 1 AND b < -2 OR c >= 1.50"),
     ("NOT (a AND b)", ""),
@@ -70,7 +70,7 @@ fn what_is_read_is_printed_and_read_again() {
     }
 }
 
-const REFUSED: &[(&str, &str)] = &[
+pub(super) const REFUSED: &[(&str, &str)] = &[
     ("", "the SQL does not parse: Expected: an expression, found: EOF"),
     ("a = ", "the SQL does not parse: Expected: an expression, found: EOF"),
     ("a = 'x", "1:5: the SQL does not parse: Unterminated string literal"),

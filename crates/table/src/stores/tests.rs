@@ -8,7 +8,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use super::{DomainStores, Grant, StoreOptions};
 use crate::Error;
 
-fn stores(prefixes: &[&str]) -> std::sync::Arc<DomainStores> {
+pub(super) fn stores(prefixes: &[&str]) -> std::sync::Arc<DomainStores> {
     let grants = prefixes.iter().map(|p| Grant { prefix_url: (*p).to_owned(), credentials: None }).collect();
     DomainStores::new("sales", grants, vec!["https://catalog.example/v1".to_owned()], StoreOptions::default())
         .expect("good grants")

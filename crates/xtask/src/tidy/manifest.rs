@@ -28,7 +28,7 @@ const LAYERS: &[(&str, u32)] = &[
 ];
 
 /// Crates outside the layers: they may use everything, nothing depends on them but tests.
-const OUTSIDE: &[&str] = &["testkit", "xtask", "tests", "benches"];
+const OUTSIDE: &[&str] = &["testkit", "fuzzing", "xtask", "tests", "benches"];
 
 /// A dependency and all whose name begins with it and a dash, and the only crates that may have it.
 struct Owned {

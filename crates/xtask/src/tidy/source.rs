@@ -27,6 +27,7 @@ const NOT_IN_LIBRARIES: &[(&str, &str)] = &[
 const READ_THE_WORLD: &[&str] = &[
     "crates/server/",
     "crates/testkit/",
+    "crates/fuzzing/",
     "crates/xtask/",
     "tests/",
     "benches/",
