@@ -143,8 +143,17 @@ pub(super) fn world(files: &[(&str, &str)]) -> World {
     world
 }
 
+/// Lets the seeded bug live that `MESHGATE_MUTANT` names (`cargo xtask mutants`).
+pub(super) fn let_mutant_live() {
+    #[cfg(feature = "mutants")]
+    if let Ok(name) = std::env::var("MESHGATE_MUTANT") {
+        meshgate_model::let_live(&name);
+    }
+}
+
 /// [`world`], with documents that may be broken.
 pub(super) fn unsound(files: &[(&str, &str)]) -> World {
+    let_mutant_live();
     let directory = tempfile::tempdir().expect("a directory");
     let own = [
         ("mesh.yaml", MESH),
