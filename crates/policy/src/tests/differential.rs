@@ -35,6 +35,9 @@ const CASES: usize = 100_000;
 /// How many principals ask for every table of a mesh.
 const ASKERS: usize = 40;
 
+/// Of so many principals one asks for the catalog as well.
+const CATALOG_EVERY: usize = 5;
+
 /// The seed of a test run, which has to judge a change and not its own luck.
 const SEED: u64 = 20_261_124;
 
@@ -95,6 +98,10 @@ fn one_mesh(seed: u64, tally: &mut Tally) {
             };
             let before = base.ask(&mesh, &asker, placed).unwrap_or_else(|error| case(None).report(seed, error));
             tally.count(&before, placed);
+            if number % CATALOG_EVERY == 0 {
+                let listed = base.list(&mesh, &asker, placed).unwrap_or_else(|error| case(None).report(seed, error));
+                tally.count_listed(listed);
+            }
             for (change, side) in &mut sides {
                 let after = side.ask(&mesh, &asker, placed);
                 let after = after.unwrap_or_else(|error| case(Some(change)).report(seed, error));

@@ -11,7 +11,7 @@ use super::asker::Asker;
 use super::filter::Asked;
 use super::mesh::{Column, Mesh, Placed};
 use super::policy::Policy;
-use super::reference::{Reading, Seen, Told};
+use super::reference::{Listed, Reading, Seen, Told};
 use super::rows;
 use crate::tests::fixture;
 use crate::{Access, ColumnVerdict, Decision, Policies};
@@ -76,6 +76,18 @@ impl Loaded {
             self.kept.push(decision);
         }
         told
+    }
+
+    /// What the catalog shows of a table and what is around it.
+    pub(super) fn list(&self, asker: &Asker, placed: Placed<'_>) -> Listed {
+        let (principal, request, table) = (asker.principal(), asker.request(), placed.address());
+        let (policies, release, product) = (&self.policies, &self.release, &table.product);
+        [
+            policies.discover_product(&principal, release, product, &request),
+            policies.discover_table(&principal, release, &table, &request),
+            policies.manages_product(&principal, release, product, &request),
+            policies.manages_domain(&principal, release, &product.domain, &request),
+        ]
     }
 
     /// How many decisions were made and not taken from those that were kept.

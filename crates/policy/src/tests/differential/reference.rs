@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::asker::Asker;
 use super::condition::Fails;
 use super::filter::{Asked, Filter};
-use super::mesh::{Column, Mesh, Placed};
+use super::mesh::{Column, Mesh, Placed, Version};
 use super::policy::{Action, Policy};
 use super::things::{self, Thing, View};
 
@@ -117,6 +117,49 @@ impl<'a> Reference<'a> {
         let rows = rows.collect();
         let by = permits.iter().chain(&forbids).map(|policy| policy.name()).collect();
         Ok(Seen { rows, columns, by })
+    }
+}
+
+/// Who sees what in the catalog and manages what: the product, the table, the product, the domain.
+pub(super) type Listed = [bool; 4];
+
+impl<'a> Reference<'a> {
+    /// Whether a table's product and the table may be discovered, and its product and its domain managed.
+    pub(super) fn listed(&self, asker: &'a Asker, placed: Placed<'a>) -> Listed {
+        let owns = asker.groups.contains(placed.domain.owners);
+        let is_out = |version: &Version| matches!(version.status, "active" | "deprecated");
+        let things =
+            [Thing::domain(placed.domain), Thing::product(placed.domain, placed.product), Thing::table(placed)];
+        let product = Some(placed.product.name);
+        let allows = |action, thing: usize, product| self.allows(asker, action, &things[..=thing], placed, product);
+        [
+            owns || placed.product.versions.iter().any(is_out) && allows(Action::Discover, 1, product),
+            owns || is_out(placed.version) && allows(Action::Discover, 2, product),
+            owns || allows(Action::Manage, 1, product),
+            owns || allows(Action::Manage, 0, None),
+        ]
+    }
+
+    /// Whether the last of these may be, as Cedar has it: permitted, not forbidden, and nothing failed.
+    fn allows(
+        &self,
+        asker: &'a Asker,
+        action: Action,
+        described: &[Thing<'_>],
+        placed: Placed<'a>,
+        product: Option<&str>,
+    ) -> bool {
+        let covers = |policy: &&Policy| policy.scope.covers(placed.domain.name, product);
+        let policies: Vec<_> = self.policies.iter().filter(covers).collect();
+        if policies.iter().any(|policy| policy.broken.is_some()) || asker.is_mistyped() {
+            return false;
+        }
+        let question = Question { asker, described, policies };
+        let satisfied = |permits| described.last().map(|thing| question.satisfied(permits, action, thing));
+        match (satisfied(true), satisfied(false)) {
+            (Some(Ok(permits)), Some(Ok(forbids))) => !permits.is_empty() && forbids.is_empty(),
+            _ => false,
+        }
     }
 }
 

@@ -45,6 +45,9 @@ impl Case<'_> {
                 Ok(before) => before,
                 Err(wrong) => return Some(wrong),
             };
+            if let Err(wrong) = base.list(self.mesh, asker, placed) {
+                return Some(wrong);
+            }
             let (change, side) = self.change.as_ref().zip(changed.as_mut())?;
             match side.ask(self.mesh, asker, placed) {
                 Ok(after) => change.wrong(&before, &after),

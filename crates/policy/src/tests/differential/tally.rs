@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::mesh::{Column, Placed};
-use super::reference::{Reading, Seen, Told, Why};
+use super::reference::{Listed, Reading, Seen, Told, Why};
 use super::trial::{Answer, Change};
 
 #[derive(Default)]
@@ -23,6 +23,9 @@ pub(super) struct Tally {
     nulled: usize,
     hidden: usize,
     nested: usize,
+    /// Questions about the catalog, and how many of them were answered with yes, no owner asking.
+    listed: usize,
+    shown: usize,
     /// Answers that a permit less and a forbid more made smaller.
     permits: usize,
     forbids: usize,
@@ -44,6 +47,12 @@ impl Tally {
         self.nulled += any(|reading| matches!(reading, Reading::Masked(mask, _) if mask == "replace-with-null"));
         self.hidden += any(|reading| *reading == Reading::Hidden);
         self.nested += usize::from(placed.table.columns.iter().any(|column| in_parts(column, seen)));
+    }
+
+    pub(super) fn count_listed(&mut self, listed: Listed) {
+        self.listed += listed.len();
+        let owns = listed.iter().all(|yes| *yes);
+        self.shown += listed.iter().filter(|yes| **yes && !owns).count();
     }
 
     pub(super) fn count_change(&mut self, change: &Change, before: &Answer, after: &Answer) {
@@ -77,6 +86,7 @@ impl Tally {
         ] {
             assert!(seen * 100 >= self.cases * percent, "{what}: {seen} of {}", self.cases);
         }
+        assert!(self.shown * 20 >= self.listed, "listed: {} of {}", self.shown, self.listed);
     }
 }
 
@@ -92,7 +102,8 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} cases in {} meshes ({} decisions made), absent {:?}, visible {} (filtered {}, without a row {}, masked {}, \
-             by two {}, with hidden columns {}, in parts {}), less without a permit {}, less with a forbid {}",
+             by two {}, with hidden columns {}, in parts {}), less without a permit {}, less with a forbid {}, \
+             {} questions about the catalog ({} yes)",
             self.cases,
             self.meshes,
             self.made,
@@ -105,7 +116,9 @@ impl fmt::Display for Tally {
             self.hidden,
             self.nested,
             self.permits,
-            self.forbids
+            self.forbids,
+            self.listed,
+            self.shown
         )
     }
 }

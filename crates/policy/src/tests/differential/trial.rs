@@ -5,7 +5,7 @@ use super::dice::Dice;
 use super::loaded::Loaded;
 use super::mesh::{Mesh, Placed};
 use super::policy::{Policy, Scope};
-use super::reference::{Reference, Told, Why};
+use super::reference::{Listed, Reference, Told, Why};
 use super::write;
 
 /// A change of policies.
@@ -96,6 +96,18 @@ impl Side {
             return Ok(Answer { told: actual, why });
         }
         Err(format!("expected {}\nbut it is {}", in_words(&expected, why), in_words(&actual, None)))
+    }
+
+    /// What the catalog says to both, if that is the same.
+    pub(super) fn list(&self, mesh: &Mesh, asker: &Asker, placed: Placed<'_>) -> Result<Listed, String> {
+        let expected = Reference { mesh, policies: &self.policies }.listed(asker, placed);
+        let actual = self.loaded.list(asker, placed);
+        let what = "discover the product, the table, manage the product, the domain";
+        if actual == expected {
+            Ok(actual)
+        } else {
+            Err(format!("{what}: expected {expected:?}, but it is {actual:?}"))
+        }
     }
 
     /// How many decisions were made, and not kept from others.
