@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: seeded bugs of enforcement, one after the other, each of which some test has to notice.
 //!
-//! A bug stands in the code as `mutant("its name")` (see `meshgate_model::mutant`). The integration tests are built once
-//! with all of them, and run once for each with that one alive.
+//! A bug stands in the code as `mutant("its name")` (see `meshgate_model::mutant`). The integration tests, and the own
+//! tests of crates that have a feature for it, are built once with all of them, and run once for each with that one alive.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -17,18 +17,37 @@ use crate::test::cargo;
 /// Fewer than this, and something of the machinery is broken.
 const MUTANTS_MIN: usize = 40;
 
+/// Crates whose own tests are asked first about the bugs in them.
+const WITH_OWN_TESTS: &[&str] = &["policy"];
+
+/// A test binary and the package it is of.
+struct Suite {
+    binary: PathBuf,
+    home: PathBuf,
+}
+
 /// Runs all, or those whose names contain a text.
 pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
     let all = names(&root.join("crates"))?;
     ensure!(all.len() >= MUTANTS_MIN, "only {} seeded bugs were found in the code", all.len());
-    let binary = build(root)?;
-    let failed = failing(&binary, root, None)?;
-    ensure!(failed.is_empty(), "without any bug these fail: {}", failed.join(", "));
+    let mut suites = BTreeMap::from([("", build(root, "tests", "meshgate-tests", &["--test", "it"])?)]);
+    for name in WITH_OWN_TESTS {
+        suites.insert(name, build(root, &format!("crates/{name}"), &format!("meshgate-{name}"), &["--lib"])?);
+    }
+    for suite in suites.values() {
+        let failed = failing(suite, None)?;
+        ensure!(failed.is_empty(), "without any bug these fail: {}", failed.join(", "));
+    }
     let mut survivors = Vec::new();
     let chosen = all.keys().filter(|name| only.is_none_or(|only| name.contains(only))).collect::<Vec<_>>();
     for (number, name) in chosen.iter().enumerate() {
         let begun = Instant::now();
-        let killers = failing(&binary, root, Some(name))?;
+        let mut killers = Vec::new();
+        for suite in [suites.get(all[*name].as_str()), suites.get("")].into_iter().flatten() {
+            if killers.is_empty() {
+                killers = failing(suite, Some(name))?;
+            }
+        }
         let seconds = begun.elapsed().as_secs();
         let verdict = if killers.is_empty() { "SURVIVES".to_owned() } else { killers.join(", ") };
         say(&format!("{:3}/{} {seconds:3} s  {name} ({}): {verdict}", number + 1, chosen.len(), all[*name]));
@@ -64,23 +83,24 @@ fn names(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-/// The integration tests with all seeded bugs in them.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    say("xtask: building the integration tests with the feature `mutants`");
+/// The tests of a package with all seeded bugs in them.
+fn build(root: &Path, home: &str, package: &str, target: &[&str]) -> anyhow::Result<Suite> {
+    say(&format!("xtask: building the tests of {package} with the feature `mutants`"));
     let mut build = cargo(root);
-    build.args(["test", "--package", "meshgate-tests", "--features", "mutants", "--test", "it", "--no-run"]);
+    build.args(["test", "--package", package, "--features", "mutants"]).args(target).arg("--no-run");
     let built = build.arg("--message-format=json").stderr(Stdio::inherit()).output().context("starting cargo")?;
     ensure!(built.status.success(), "the build failed");
     let messages = String::from_utf8_lossy(&built.stdout);
     let mut path = messages.lines().filter_map(|line| Some(line.split_once("\"executable\":\"")?.1.split_once('"')?.0));
-    path.next_back().map(PathBuf::from).context("the build left no test binary")
+    let binary = path.next_back().map(PathBuf::from).context("the build left no test binary")?;
+    Ok(Suite { binary, home: root.join(home) })
 }
 
 /// The first test that fails while a bug is alive; without a bug, all that do.
-fn failing(binary: &Path, root: &Path, alive: Option<&str>) -> anyhow::Result<Vec<String>> {
-    let mut test = Command::new(binary);
-    test.current_dir(root.join("tests")).env("MESHGATE_ATTACK_QUICK", "1").env("RUST_BACKTRACE", "0");
-    test.env("CARGO_MANIFEST_DIR", root.join("tests"));
+fn failing(suite: &Suite, alive: Option<&str>) -> anyhow::Result<Vec<String>> {
+    let mut test = Command::new(&suite.binary);
+    test.current_dir(&suite.home).env("MESHGATE_ATTACK_QUICK", "1").env("RUST_BACKTRACE", "0");
+    test.env("CARGO_MANIFEST_DIR", &suite.home);
     if let Some(name) = alive {
         test.env("MESHGATE_MUTANT", name);
     }

@@ -52,7 +52,8 @@ impl<'a> Columns<'a> {
         let masks: Option<Vec<Mask>> = forbids.iter().map(|rule| self.mask(rule)).collect();
         // SECURITY: asked whatever is said of the column, since what fails denies; else a forbid of the column would keep
         // a policy about something inside from failing.
-        let fields = self.fields(entity, &permits)?;
+        let skipped = mutant("what fails inside a hidden column is not noticed") && !forbids.is_empty();
+        let fields = if skipped { Vec::new() } else { self.fields(entity, &permits)? };
         let mut inside = Vec::new();
         fields.iter().for_each(|field| all(field, &mut inside));
         match masks {
@@ -71,16 +72,18 @@ impl<'a> Columns<'a> {
                     Ok(verdict(Reading::Plain, fields, permits))
                 }
             }
-            Some(mut masks) if !permits.is_empty() => {
+            Some(mut masks) if !permits.is_empty() || mutant("a mask is a right to read") => {
                 let limited = || inside.iter().filter(|part| part.reading != Reading::Plain);
                 let by = limited().flat_map(|part| part.determining.iter().cloned()).chain(forbidden_by()).collect();
                 // SECURITY: a mask is on the whole of a column, and what is inside would be seen through it.
-                if limited().any(|part| part.reading == Reading::Hidden) {
+                if limited().any(|part| part.reading == Reading::Hidden) && !mutant("a mask shows hidden fields") {
                     return Ok(verdict(Reading::Hidden, Vec::new(), by));
                 }
-                masks.extend(limited().filter_map(|part| match &part.reading {
-                    Reading::Masked(mask) => Some(mask.clone()),
-                    Reading::Plain | Reading::Hidden => None,
+                masks.extend(limited().filter(|_| !mutant("a mask shows masked fields")).filter_map(|part| {
+                    match &part.reading {
+                        Reading::Masked(mask) => Some(mask.clone()),
+                        Reading::Plain | Reading::Hidden => None,
+                    }
                 }));
                 Ok(verdict(compose::masks(masks), Vec::new(), by))
             }
@@ -99,7 +102,7 @@ impl<'a> Columns<'a> {
             return Ok(Vec::new());
         }
         let mut forbids = self.satisfied(Effect::Forbid, entity)?;
-        let mut element = entity.element();
+        let mut element = entity.element().filter(|_| !mutant("elements of lists have no rules"));
         while let Some(inner) = element {
             forbids.extend(self.satisfied(Effect::Forbid, &inner)?);
             element = inner.element();
