@@ -39,7 +39,7 @@ impl Key {
         request: &RequestContext,
         mentions: Mentions,
     ) -> Option<Self> {
-        (!mentions.now).then(|| Self {
+        (!mentions.now || mutant("decisions outlive the time they were made for")).then(|| Self {
             kind: principal.kind(),
             user: (mentions.user && !mutant("decisions are shared between users")).then(|| principal.name().to_owned()),
             groups: if mutant("decisions are shared between groups") {
@@ -54,8 +54,13 @@ impl Key {
             },
             authentication: principal.authentication(),
             table: table.clone(),
-            purpose: request.purpose.clone().filter(|_| mentions.purpose),
-            client_ip: request.client_ip.filter(|_| mentions.client_ip),
+            purpose: request
+                .purpose
+                .clone()
+                .filter(|_| mentions.purpose && !mutant("decisions are shared between purposes")),
+            client_ip: request
+                .client_ip
+                .filter(|_| mentions.client_ip && !mutant("decisions are shared between addresses")),
         })
     }
 }

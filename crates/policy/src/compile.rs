@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{Entity, Schema, Validator};
-use meshgate_model::{Finding, Place, Scope, Severity};
+use meshgate_model::{Finding, Place, Scope, Severity, mutant};
 use meshgate_product::{PolicySource, Release};
 
 use crate::cache::Cache;
@@ -123,6 +123,8 @@ fn slices(release: &Release, rules: &[Arc<Rule>], policies: &mut Policies) {
         by_scope.into_iter().map(|(scope, rules)| (scope, Arc::new(Own::new(rules)))).collect();
     let slice = |scopes: &[Scope]| {
         let broken = scopes.iter().any(|scope| policies.broken.contains(scope));
+        let forgets = mutant("products forget the global policies") && scopes.len() > 2;
+        let scopes = if forgets { &scopes[1..] } else { scopes };
         Slice::new(scopes.iter().filter_map(|scope| own.get(scope)), broken)
     };
     let mut domains = std::collections::BTreeMap::new();

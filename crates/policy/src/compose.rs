@@ -14,6 +14,11 @@ pub(crate) fn rows(permits: Vec<Option<Expr>>, forbids: Vec<Expr>) -> Rows {
     let permitted: Option<Vec<Expr>> = permits.into_iter().collect();
     let permitted = permitted.map(|permits| joined(BinaryOp::Or, distinct(permits)));
     let forbids = if mutant("forbidden rows are shown") { Vec::new() } else { forbids };
+    let forbids = if mutant("only what all forbids hide is hidden") {
+        joined(BinaryOp::And, forbids).into_iter().collect()
+    } else {
+        forbids
+    };
     let hidden = distinct(forbids).into_iter().map(|forbid| Some(Expr::Not(Box::new(forbid))));
     let parts: Vec<Expr> = std::iter::once(permitted.flatten()).chain(hidden).flatten().collect();
     joined(BinaryOp::And, parts).map_or(Rows::All, Rows::Where)

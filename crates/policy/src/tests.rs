@@ -3,6 +3,7 @@
 mod bad_policies;
 mod composition;
 mod decisions;
+mod differential;
 mod documents;
 mod fixture;
 mod fuzz;

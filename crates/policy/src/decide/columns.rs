@@ -48,27 +48,45 @@ impl<'a> Columns<'a> {
         let own = self.satisfied(Effect::Permit, entity)?;
         let permits: Vec<_> = above.iter().cloned().chain(own.iter().map(|rule| rule.id.clone())).collect();
         let forbids = self.forbids(entity)?;
-        let forbidden_by = || forbids.iter().map(|rule| rule.id.clone()).collect();
+        let forbidden_by = || forbids.iter().map(|rule| rule.id.clone());
         let masks: Option<Vec<Mask>> = forbids.iter().map(|rule| self.mask(rule)).collect();
+        // SECURITY: asked whatever is said of the column, since what fails denies; else a forbid of the column would keep
+        // a policy about something inside from failing.
+        let skipped = mutant("what fails inside a hidden column is not noticed") && !forbids.is_empty();
+        let fields = if skipped { Vec::new() } else { self.fields(entity, &permits)? };
+        let mut inside = Vec::new();
+        fields.iter().for_each(|field| all(field, &mut inside));
         match masks {
             // Some forbid has no mask.
-            None => Ok(verdict(Reading::Hidden, Vec::new(), forbidden_by())),
+            None => Ok(verdict(Reading::Hidden, Vec::new(), forbidden_by().collect())),
             Some(masks) if masks.is_empty() => {
-                let fields = self.fields(entity, &permits)?;
-                let inside = &fields;
                 let hidden = |field: &ColumnVerdict| field.reading == Reading::Hidden;
                 let plain = |field: &ColumnVerdict| field.reading == Reading::Plain && field.fields.is_empty();
-                let nothing_left = inside.iter().all(hidden) && (permits.is_empty() || !inside.is_empty());
+                let nothing_left = fields.iter().all(hidden) && (permits.is_empty() || !fields.is_empty());
                 if nothing_left {
-                    let by = inside.iter().flat_map(|field| field.determining.iter().cloned()).collect();
+                    let by = fields.iter().flat_map(|field| field.determining.iter().cloned()).collect();
                     Ok(verdict(Reading::Hidden, Vec::new(), by))
-                } else if inside.iter().all(plain) {
+                } else if fields.iter().all(plain) {
                     Ok(verdict(Reading::Plain, Vec::new(), permits))
                 } else {
                     Ok(verdict(Reading::Plain, fields, permits))
                 }
             }
-            Some(masks) if !permits.is_empty() => Ok(verdict(compose::masks(masks), Vec::new(), forbidden_by())),
+            Some(mut masks) if !permits.is_empty() || mutant("a mask is a right to read") => {
+                let limited = || inside.iter().filter(|part| part.reading != Reading::Plain);
+                let by = limited().flat_map(|part| part.determining.iter().cloned()).chain(forbidden_by()).collect();
+                // SECURITY: a mask is on the whole of a column, and what is inside would be seen through it.
+                if limited().any(|part| part.reading == Reading::Hidden) && !mutant("a mask shows hidden fields") {
+                    return Ok(verdict(Reading::Hidden, Vec::new(), by));
+                }
+                masks.extend(limited().filter(|_| !mutant("a mask shows masked fields")).filter_map(|part| {
+                    match &part.reading {
+                        Reading::Masked(mask) => Some(mask.clone()),
+                        Reading::Plain | Reading::Hidden => None,
+                    }
+                }));
+                Ok(verdict(compose::masks(masks), Vec::new(), by))
+            }
             // A mask gives no right to read.
             Some(_) => Ok(verdict(Reading::Hidden, Vec::new(), Vec::new())),
         }
@@ -84,7 +102,7 @@ impl<'a> Columns<'a> {
             return Ok(Vec::new());
         }
         let mut forbids = self.satisfied(Effect::Forbid, entity)?;
-        let mut element = entity.element();
+        let mut element = entity.element().filter(|_| !mutant("elements of lists have no rules"));
         while let Some(inner) = element {
             forbids.extend(self.satisfied(Effect::Forbid, &inner)?);
             element = inner.element();
@@ -111,4 +129,10 @@ impl<'a> Columns<'a> {
     fn mask(&self, rule: &Rule) -> Option<Mask> {
         rule.mask.as_ref().map(|note| self.parameters.bind_mask(&note.mask))
     }
+}
+
+/// A verdict and those on everything inside.
+fn all<'a>(verdict: &'a ColumnVerdict, into: &mut Vec<&'a ColumnVerdict>) {
+    into.push(verdict);
+    verdict.fields.iter().for_each(|field| all(field, into));
 }

@@ -1,7 +1,7 @@
 //! The values of parameters.
 
 use meshgate_identity::Principal;
-use meshgate_model::{AttributeType, AttributeValue};
+use meshgate_model::{AttributeType, AttributeValue, mutant};
 
 use crate::{Expr, Literal, Mask, Parameter, RequestContext};
 
@@ -45,6 +45,9 @@ fn attribute(kind: AttributeType, value: Option<&AttributeValue>) -> Literal {
         }
         (AttributeType::IntegerSet, Some(AttributeValue::IntegerSet(numbers))) => {
             Literal::IntegerSet(numbers.iter().copied().collect())
+        }
+        (AttributeType::String, None) if mutant("an absent attribute is an empty text") => {
+            Literal::String(String::new())
         }
         _ => Literal::Null,
     }

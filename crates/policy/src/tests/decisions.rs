@@ -171,6 +171,52 @@ fn nested_fields() {
     }
 }
 
+/// A mask is on the whole of a column: what is inside and under stricter rules must not be seen through it.
+#[test]
+fn a_mask_obeys_the_rules_of_what_is_inside() {
+    let world = world(&[(
+        ORDERS,
+        r#"permit (principal, action in Action::"access", resource in Table::"sales.orders.lines");
+           @mask("sql:$value") forbid (principal, action == Action::"read", resource == Column::"sales.orders.lines.address");
+           @mask("sql:$value") forbid (principal, action == Action::"read", resource == Column::"sales.orders.lines.parts");
+           forbid (principal in Group::"no-city", action == Action::"read", resource == Column::"sales.orders.lines.address.city");
+           @mask("show-last-4")
+           forbid (principal in Group::"four", action == Action::"read", resource == Column::"sales.orders.lines.address.street");
+           @mask("sql:$value")
+           forbid (principal in Group::"same", action == Action::"read", resource == Column::"sales.orders.lines.address.street");
+           forbid (principal in Group::"no-cost", action == Action::"read", resource == Column::"sales.orders.lines.parts.cost");"#,
+    )]);
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "address=sql:$value phones=plain parts=sql:$value"),
+        (&["same"], "address=sql:$value phones=plain parts=sql:$value"),
+        (&["four"], "address=replace-with-null phones=plain parts=sql:$value"),
+        (&["no-city"], "address=hidden phones=plain parts=sql:$value"),
+        (&["no-cost", "four"], "address=replace-with-null phones=plain parts=hidden"),
+    ];
+    for (groups, expected) in cases {
+        let columns = world.columns(&user("u", groups, &[]), LINES);
+        assert!(columns.ends_with(expected), "{groups:?}: {columns}");
+    }
+}
+
+/// Else one more forbid would show more.
+#[test]
+fn what_fails_inside_a_hidden_column_denies_all_the_same() {
+    let policies = r#"permit (principal, action in Action::"access", resource);
+        forbid (principal, action == Action::"read", resource == Column::"sales.orders.lines.address.city")
+        when { context.clientIp.isLoopback() };
+        forbid (principal in Group::"no-address", action == Action::"read", resource == Column::"sales.orders.lines.address");"#;
+    let world = sound(&[(ORDERS, policies)]);
+    for groups in [&[][..], &["no-address"]] {
+        let ask = |client_ip| {
+            let (principal, request) = (user("u", groups, &[]), RequestContext { client_ip, ..request() });
+            world.policies.decide(&principal, &world.release, &world.table(LINES), &request).is_visible()
+        };
+        assert!(ask(Some([10, 0, 0, 1].into())));
+        assert!(!ask(None), "{groups:?}");
+    }
+}
+
 #[test]
 fn what_fails_denies() {
     let all = "permit (principal, action in Action::\"access\", resource);";
