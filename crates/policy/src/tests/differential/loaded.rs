@@ -13,7 +13,6 @@ use super::mesh::{Column, Mesh, Placed};
 use super::policy::Policy;
 use super::reference::{Listed, Reading, Seen, Told};
 use super::rows;
-use crate::tests::fixture;
 use crate::{Access, ColumnVerdict, Decision, Policies};
 
 /// A loaded mesh.
