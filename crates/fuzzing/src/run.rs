@@ -1,11 +1,12 @@
 //! The loop: inputs, what they must not do, and what is said if they do.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Once, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::memory::most_held;
@@ -125,6 +126,7 @@ impl Fuzz {
         let seed = seed.unwrap_or_else(|| if seconds.is_some() { fresh() } else { SEED });
         let (started, until) = (Instant::now(), seconds.map(Duration::from_secs));
         let mut journal = Journal::open(self.name, self.time_max);
+        silence(true);
         let mut mutator = Mutator {
             kind: self.kind,
             random: Random::new(seed),
@@ -145,6 +147,7 @@ impl Fuzz {
             }
         }
         let each_second = fed as f64 / started.elapsed().as_secs_f64();
+        silence(false);
         say(&format!(
             "fuzz_{}: {fed} inputs, {each_second:.0} each second, {} different ends, MESHGATE_FUZZ_SEED={seed}",
             self.name,
@@ -164,14 +167,12 @@ impl Fuzz {
         match self.judge(check, input) {
             Ok(end) => Some(outline(&end)),
             Err(wrong) => {
-                let hook = std::panic::take_hook();
-                std::panic::set_hook(Box::new(|_| {}));
                 let smallest = smallest(input, |input| {
                     journal.note(input);
                     self.judge(check, input).is_err()
                 });
-                std::panic::set_hook(hook);
                 journal.close();
+                silence(false);
                 panic!(
                     "fuzz_{}: {wrong}\nMESHGATE_FUZZ_SEED={seed} repeats it\nthe smallest input that fails: {}",
                     self.name,
@@ -282,6 +283,24 @@ fn fresh() -> u64 {
 #[expect(clippy::print_stdout, reason = "it runs in tests, which show what was printed if they fail")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// Whether panics of this thread are told: those that are caught are counted by the thousand, and the trace of one takes
+/// more memory than most inputs may.
+fn silence(on: bool) {
+    static HOOK: Once = Once::new();
+    thread_local! {
+        static SILENT: Cell<bool> = const { Cell::new(false) };
+    }
+    HOOK.call_once(|| {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !SILENT.get() {
+                told(panic);
+            }
+        }));
+    });
+    SILENT.set(on);
 }
 
 #[cfg(test)]
