@@ -2,6 +2,7 @@
 //!
 //! * `mesh`: the world that most tests look at.
 //! * `attack`: random queries hunt for leaks in twin worlds.
+//! * `canaries`: every mask on every kind of value through every operator.
 //! * `catalogue`: known attacks and incidents, one a line.
 //! * `denials`: who may do what, in one table, on the sockets.
 //! * `fuzz`: hostile statements and messages.
@@ -14,6 +15,7 @@
 //! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
 
 mod attack;
+mod canaries;
 mod catalogue;
 mod denials;
 mod fuzz;

@@ -59,7 +59,11 @@ impl Wire {
     pub async fn client(&self, token: Option<&Secret>) -> Client {
         let channel = Channel::from_shared(format!("http://{}", self.flight)).expect("a URL").connect().await;
         let service = FlightServiceClient::new(channel.expect("the listener answers"));
-        Client { service: service.max_decoding_message_size(usize::MAX), authorization: token.map(bearer) }
+        Client {
+            service: service.max_decoding_message_size(usize::MAX),
+            authorization: token.map(bearer),
+            headers: Vec::new(),
+        }
     }
 }
 
@@ -76,6 +80,7 @@ async fn listener() -> TcpListener {
 pub struct Client {
     service: FlightServiceClient<Channel>,
     authorization: Option<MetadataValue<tonic::metadata::Ascii>>,
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 /// Everything that came back for one request.
@@ -126,7 +131,13 @@ impl Reply {
 impl Client {
     /// Somebody else over the same connection.
     pub fn with_token(&self, token: &Secret) -> Self {
-        Self { service: self.service.clone(), authorization: Some(bearer(token)) }
+        Self { authorization: Some(bearer(token)), ..self.clone() }
+    }
+
+    /// The same with a header on every call.
+    pub fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// Plans and fetches a statement.
@@ -286,6 +297,9 @@ impl Client {
         let mut request = Request::new(message);
         if let Some(authorization) = &self.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        for (name, value) in &self.headers {
+            request.metadata_mut().insert(*name, MetadataValue::from_static(value));
         }
         request
     }
