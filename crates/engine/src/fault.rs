@@ -15,25 +15,25 @@ const TEXT_LEN_MAX: usize = 2_000;
 
 /// An error of planning.
 pub(crate) fn planning(error: DataFusionError) -> Error {
-    match own(error) {
-        Ok(ours) => ours,
-        Err(error) => match error.find_root() {
-            DataFusionError::Plan(text) if text.starts_with(NO_TABLE) => {
-                Error::NoTable { name: text[NO_TABLE.len()..].to_owned() }
-            }
-            DataFusionError::Plan(_)
-            | DataFusionError::SQL(_, _)
-            | DataFusionError::SchemaError(_, _)
-            | DataFusionError::NotImplemented(_)
-            | DataFusionError::Execution(_)
-            | DataFusionError::Configuration(_)
-            | DataFusionError::ArrowError(_, _) => Error::Invalid { text: plan_text(&error) },
-            DataFusionError::ResourcesExhausted(_) => memory(),
-            DataFusionError::External(cause) if cause.to_string().starts_with(REGEX) => {
-                Error::invalid("a regular expression in the statement cannot be read")
-            }
-            _ => Error::Internal { what: error.to_string() },
-        },
+    let error = match foreign(error) {
+        Ok(error) => error,
+        Err(ours) => return ours,
+    };
+    match error.find_root() {
+        DataFusionError::Plan(text) if text.starts_with(NO_TABLE) => {
+            Error::NoTable { name: text[NO_TABLE.len()..].to_owned() }
+        }
+        DataFusionError::Plan(_)
+        | DataFusionError::SQL(_, _)
+        | DataFusionError::SchemaError(_, _)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Execution(_)
+        | DataFusionError::Configuration(_)
+        | DataFusionError::ArrowError(_, _) => Error::Invalid { text: plan_text(&error) },
+        DataFusionError::External(cause) if cause.to_string().starts_with(REGEX) => {
+            Error::invalid("a regular expression in the statement cannot be read")
+        }
+        _ => Error::Internal { what: error.to_string() },
     }
 }
 
@@ -46,12 +46,11 @@ pub(crate) fn lowering(error: DataFusionError) -> Error {
     if mutant("errors quote plans") {
         return planning(error);
     }
-    let error = match own(error) {
-        Ok(ours) => return ours,
-        Err(error) => error,
+    let error = match foreign(error) {
+        Ok(error) => error,
+        Err(ours) => return ours,
     };
     let text = match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => return memory(),
         DataFusionError::NotImplemented(_) => PublicText::new(
             "the statement uses something that is not supported here",
         )
@@ -67,12 +66,11 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
     if mutant("errors quote values") {
         return planning(error);
     }
-    let error = match own(error) {
-        Ok(ours) => return ours,
-        Err(error) => error,
+    let error = match foreign(error) {
+        Ok(error) => error,
+        Err(ours) => return ours,
     };
     let text = match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => return memory(),
         DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) | DataFusionError::IoError(_) => {
             return Error::Unreadable(error);
         }
@@ -96,6 +94,15 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
     };
     let text = PublicText::new(text).hint("use try_cast, nullif or CASE where values may not fit");
     Error::Data { text, source: error }
+}
+
+/// The error, if it is DataFusion's and about anything but memory.
+fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
+    match own(error) {
+        Ok(ours) => Err(ours),
+        Err(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => Err(memory()),
+        Err(error) => Ok(error),
+    }
 }
 
 /// Errors that went through DataFusion and come from our own crates.

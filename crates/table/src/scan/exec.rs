@@ -25,8 +25,8 @@ use object_store::memory::InMemory;
 use super::NOWHERE;
 use super::frozen::Frozen;
 
-/// Batches that a task reads ahead of the rows that are wanted.
-const AHEAD_LEN: usize = 16;
+/// Batches that a task reads ahead of the rows that are wanted: few, as no query is charged for them.
+const AHEAD_LEN: usize = 4;
 
 /// Passes through what the Parquet source beneath it reads, and filters the other way. The one node to look for when a
 /// plan has to be known to read a table.
