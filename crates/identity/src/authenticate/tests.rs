@@ -224,6 +224,21 @@ async fn changing_or_removing_a_user_counts_at_once_despite_the_memory_of_verifi
 }
 
 #[tokio::test]
+async fn who_would_not_be_let_in_as_the_same_is_not_confirmed() {
+    let house = House::new(|_| ());
+    house.user("ben", "one").await;
+    let token = house.token(&[("clearance", &["7"]), ("region", &["EU"])], None).await;
+    for credential in [bearer(&token.secret), basic("ben", "one")] {
+        let principal = house.enter(credential.clone()).await.expect("is let in");
+        let confirm = |types| house.identity.confirm(&principal, &credential, types);
+        assert!(confirm(&house.types).await.expect("an answer"));
+        // A mesh that declares other attributes makes another principal of the same record.
+        let fewer = AttributeTypes::from([("countries".to_owned(), AttributeType::StringSet)]);
+        assert!(!confirm(&fewer).await.expect("an answer"), "{}", principal.name());
+    }
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_alike_for_users_who_exist_and_who_do_not() {
     for name in ["ana", "nobody"] {
         let house = House::new(|_| ());
