@@ -49,7 +49,7 @@ impl Client {
             flight.handshake(user, &password).await.map_err(|error| {
                 Trouble::failure(format!("{url} does not let {user} in"))
                     .why(error.to_string().replace("Ipc error: ", ""))
-                    .hint("check name and password; a gateway may also take tokens only: --token")
+                    .hint("check name and password, and the URL (grpc+tls:// with TLS); a gateway may also take tokens only: --token")
             })?;
         } else if let Some(token) = &arguments.token {
             flight.set_token(token.clone());
@@ -162,7 +162,7 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Trouble {
         )) => ("the certificate of the gateway is for another name than in", "use a name in --url that it is for"),
         Some(rustls::Error::InvalidCertificate(_)) => (
             "the certificate of the gateway is not trusted:",
-            "name the PEM file of the authority that signed it with --tls-ca FILE (or MESHGATE_TLS_CA)",
+            "if its authority is your own, name the PEM file of that with --tls-ca FILE (or MESHGATE_TLS_CA)",
         ),
         Some(_) => (
             "TLS cannot be spoken with the gateway at",
@@ -191,7 +191,8 @@ pub(super) fn refused(what: &str, error: &FlightError) -> Trouble {
         }
         code if status.source().is_some() || code == tonic::Code::Unavailable && status.message().is_empty() => trouble
             .hint(
-                "the connection is gone: is the gateway still running? It may also want TLS (grpc+tls://), or a certificate from its clients",
+                "the connection is gone: is the gateway still running? It may also want TLS (grpc+tls://), or \
+                 a certificate from its clients",
             ),
         _ => trouble,
     }
