@@ -95,7 +95,7 @@ class Gate:
 
     @property
     def url(self) -> str:
-        return f"grpc://{self.ready['flight']}"
+        return self.ready["flight_url"]
 
     def token(self, user: str, *groups: str, **attributes) -> str:
         """A new token for a user."""

@@ -23,6 +23,8 @@ const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that does not speak TLS, or does not finish its greeting, is not waited for.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the health service looks at the gateway.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// Given to stopped streams to tell their clients so.
@@ -107,7 +109,8 @@ async fn tell(health: &HealthReporter, status: ServingStatus) {
 }
 
 fn tls_config(tls: &Tls) -> ServerTlsConfig {
-    let config = ServerTlsConfig::new().identity(Identity::from_pem(&tls.certificate, tls.key.expose()));
+    let identity = Identity::from_pem(&tls.certificate, tls.key.expose());
+    let config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
     match &tls.client_ca {
         Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
         None => config,

@@ -37,14 +37,14 @@ pub struct Settings {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// A certificate for the listener, in PEM.
+/// A certificate for the listener, in PEM: TLS 1.2 and 1.3 are spoken with it, and nothing in the clear.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// The chain.
     pub certificate: String,
     /// Its private key.
     pub key: Secret,
-    /// Client certificates have to be signed by this one, if it is given.
+    /// Client certificates have to be signed by this one, if it is given. They open the connection, and say not who is there.
     pub client_ca: Option<String>,
 }
 

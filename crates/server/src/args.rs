@@ -115,6 +115,10 @@ pub(crate) struct Sql {
     /// The gateway
     #[arg(long, value_name = "URL", env = "MESHGATE_URL", default_value = "grpc://127.0.0.1:31337")]
     pub(crate) url: String,
+    /// For a grpc+tls:// gateway, a PEM file with the authority that signed its certificate [default: the system's
+    /// authorities]
+    #[arg(long, value_name = "FILE", env = "MESHGATE_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// A gateway token
     #[arg(long, value_name = "TOKEN", env = "MESHGATE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
@@ -349,6 +353,7 @@ mod tests {
             "check m --format json",
             "sql --url grpc://h:1 --token t --format arrow select",
             "sql --user u --password p",
+            "sql --url grpc+tls://h:1 --tls-ca f --token t select",
             "token create --state s --user ana --group a --group b --attribute k=v --attribute k=w --ttl 30d",
             "token create --state s --service etl",
             "token list --state s --format json",

@@ -56,6 +56,18 @@ pub(crate) struct Flight {
     pub(crate) listen: SocketAddr,
     pub(crate) message_bytes_max: usize,
     pub(crate) drain_s: u32,
+    /// The files for TLS, if it is to be spoken.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// `[flight.tls]`: files in PEM, read when the gateway starts.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    /// The certificate, and those between it and its authority.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Whose certificates clients need to connect, if they need any.
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// `[http]`

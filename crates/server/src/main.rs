@@ -2,6 +2,7 @@
 //!
 //! * [`args`]: what may stand on the command line; [`config`]: what may stand in the file and the environment.
 //! * [`command`]: one module for each command; [`serve`], [`demo`] and [`sql`] are large enough to stand beside it.
+//! * [`tls`]: certificates and keys, for the Flight port and for `meshgate sql`.
 //! * [`trouble`]: how a failure is told and which exit code it has; [`output`]: the only place that prints.
 //!
 //! Nothing here is worth a unit test but the reading of arguments, configuration and text: logic lives in the crates
@@ -20,6 +21,7 @@ mod prompt;
 mod serve;
 mod sql;
 mod state;
+mod tls;
 mod trouble;
 
 use std::process::ExitCode;

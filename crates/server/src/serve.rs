@@ -25,7 +25,16 @@ use signals::Signal;
 pub(crate) struct Served {
     pub(crate) flight: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Whether the Flight port speaks TLS; the HTTP port never does.
+    pub(crate) tls: bool,
     pub(crate) epoch: Epoch,
+}
+
+impl Served {
+    /// What Flight SQL clients are given.
+    pub(crate) fn flight_url(&self) -> String {
+        format!("{}://{}", if self.tls { "grpc+tls" } else { "grpc" }, self.flight)
+    }
 }
 
 /// Runs the command.
@@ -40,7 +49,7 @@ pub(crate) fn command(arguments: args::Serve, log: Overrides) -> Outcome {
     // The Delta library tells of every refresh of every table.
     logging(&config, "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn")?;
     run(config, &arguments.mesh, arguments.listen.ready_file.as_deref(), |served| {
-        tracing::info!(flight = %served.flight, http = %served.http, epoch = %served.epoch, "serving");
+        tracing::info!(flight = %served.flight_url(), http = %served.http, epoch = %served.epoch, "serving");
         Ok(())
     })
 }
@@ -83,7 +92,8 @@ pub(crate) fn run(
         let http = listen::bind("http", config.http.listen).await?;
         let (stop, _) = watch::channel(false);
         let mut wires = JoinSet::new();
-        let served = Served { flight: flight.address, http: http.address, epoch: wired.epoch() };
+        let tls = config.flight.tls.is_some();
+        let served = Served { flight: flight.address, http: http.address, tls, epoch: wired.epoch() };
         wires.spawn(wired.serve_flight(flight.listener, stop.subscribe()));
         wires.spawn(wired.serve_http(http.listener, stop.subscribe()));
         listen::answers(&served).await?;

@@ -65,6 +65,12 @@ impl Trouble {
         self
     }
 
+    /// The same as a wrong command line.
+    pub(crate) fn in_usage(mut self) -> Self {
+        self.exit = Exit::Usage;
+        self
+    }
+
     /// Adds an error and all its sources as the reason.
     pub(crate) fn because(mut self, error: &dyn std::error::Error) -> Self {
         let mut next = Some(error);

@@ -10,6 +10,9 @@ pub(super) const KEYS: &[&str] = &[
     "flight.listen",
     "flight.max_message_mib",
     "flight.drain_s",
+    "flight.tls.certificate",
+    "flight.tls.key",
+    "flight.tls.client_ca",
     "http.listen",
     "state.url",
     "identity.anonymous",
@@ -51,7 +54,6 @@ pub(super) const KEYS: &[&str] = &[
 
 /// Keys of the design whose feature is not built, and all below them: refused, so that nobody relies on them in vain.
 const NOT_BUILT: &[(&str, &str)] = &[
-    ("flight.tls", "TLS on the Flight port; put a TLS proxy that speaks HTTP/2 in front"),
     ("identity.oidc", "login with OIDC; use gateway tokens"),
     ("identity.mtls", "login with client certificates; use gateway tokens"),
     ("http.external_url", "links to itself in what HTTP serves"),

@@ -29,6 +29,15 @@ pub(super) struct Flight {
     pub(super) listen: Option<String>,
     pub(super) max_message_mib: Option<u64>,
     pub(super) drain_s: Option<u64>,
+    pub(super) tls: Tls,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tls {
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Anchors, Audit, Cache, Config, Flight, Http, Identity, Log, Overrides, State, credentials, machine, raw};
+use super::{Anchors, Audit, Cache, Config, Flight, Http, Identity, Log, Overrides, State, Tls};
+use super::{credentials, machine, raw};
 use meshgate_engine::Options;
 use meshgate_state::Home;
 
@@ -24,6 +25,7 @@ pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
             listen: listen("flight.listen", overrides.flight_listen, raw.flight.listen.as_deref(), FLIGHT_LISTEN)?,
             message_bytes_max: mib("flight.max_message_mib", raw.flight.max_message_mib.unwrap_or(64))?,
             drain_s: u32::try_from(raw.flight.drain_s.unwrap_or(30)).unwrap_or(u32::MAX),
+            tls: tls(raw.flight.tls)?,
         },
         http: Http { listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)? },
         identity: Identity {
@@ -49,6 +51,20 @@ fn listen(key: &str, over: Option<SocketAddr>, written: Option<&str>, default: &
             .because(&error)
             .hint("write an IP address and a port, such as 0.0.0.0:31337 or [::]:31337; port 0 picks a free one")
     })
+}
+
+fn tls(raw: raw::Tls) -> Outcome<Option<Tls>> {
+    let lacks = |key: &str, other: &str| {
+        Trouble::config(format!("`flight.tls.{key}` is of no use without `flight.tls.{other}`"))
+            .hint("TLS needs the PEM files of a certificate and of its key; without TLS leave all of [flight.tls] out")
+    };
+    match (raw.certificate, raw.key, raw.client_ca) {
+        (Some(certificate), Some(key), client_ca) => Ok(Some(Tls { certificate, key, client_ca })),
+        (Some(_), None, _) => Err(lacks("certificate", "key")),
+        (None, Some(_), _) => Err(lacks("key", "certificate")),
+        (None, None, Some(_)) => Err(lacks("client_ca", "certificate")),
+        (None, None, None) => Ok(None),
+    }
 }
 
 fn state(raw: &raw::State, overrides: &Overrides) -> Outcome<State> {

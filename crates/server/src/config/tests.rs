@@ -45,7 +45,8 @@ fn the_commented_example_holds_every_key_and_every_default() {
         .map(|line| line.strip_prefix("#! ").unwrap_or(line))
         .fold(String::new(), |text, line| text + line + "\n");
     let shown = load(&uncommented, &[("MESHGATE_CREDENTIALS__LAKE__SECRET_KEY", "x")], &at("/var/lib/meshgate"));
-    let shown = shown.unwrap_or_else(|trouble| panic!("{trouble}"));
+    let mut shown = shown.unwrap_or_else(|trouble| panic!("{trouble}"));
+    assert!(shown.flight.tls.take().is_some(), "the example has TLS, which has no default");
     let defaults = load("", &[], &at("/var/lib/meshgate")).expect("an empty file is fine");
     let (shown_audit, audit) = ((&shown.audit.dir, shown.audit.fsync), (&defaults.audit.dir, defaults.audit.fsync));
     assert_eq!(
@@ -95,12 +96,30 @@ fn the_environment_stands_above_the_file_and_the_command_line_above_both() {
 }
 
 #[test]
+fn tls_is_spoken_with_the_files_that_are_named() {
+    let text = "[flight.tls]\ncertificate = \"tls/a.crt\"\nkey = \"/tls/a.key\"\n";
+    let environment = [("MESHGATE_FLIGHT__TLS__KEY", "/tls/b.key"), ("MESHGATE_FLIGHT__TLS__CLIENT_CA", "clients.crt")];
+    let tls = load(text, &[], &at("/s")).expect("a good configuration").flight.tls.expect("TLS");
+    assert_eq!((tls.certificate, tls.key), (PathBuf::from("tls/a.crt"), PathBuf::from("/tls/a.key")));
+    assert_eq!(tls.client_ca, None);
+    let tls = load(text, &environment, &at("/s")).expect("a good configuration").flight.tls.expect("TLS");
+    assert_eq!((tls.certificate, tls.key), (PathBuf::from("tls/a.crt"), PathBuf::from("/tls/b.key")));
+    assert_eq!(tls.client_ca, Some(PathBuf::from("clients.crt")));
+    assert!(load("", &[], &at("/s")).expect("a good configuration").flight.tls.is_none());
+}
+
+#[test]
 fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
     type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
     let cases: &[Case] = &[
         ("[flight]\nlisen = \"x\"", &[], &["`flight.lisen`", "meshgate.toml:2:1", "`flight.listen`?"]),
         ("[engin]\nthreads = 1", &[], &["`engin.threads`", "`engine.threads`?"]),
-        ("[flight.tls]\nkey = \"k\"", &[], &["`flight.tls`", "does not have TLS"]),
+        ("[flight.tls]\nkey = \"k\"", &[], &["`flight.tls.key`", "without `flight.tls.certificate`"]),
+        ("[flight.tls]\ncertificate = \"c\"", &[], &["`flight.tls.certificate`", "without `flight.tls.key`"]),
+        ("[flight.tls]\nclient_ca = \"a\"", &[], &["`flight.tls.client_ca`", "without `flight.tls.certificate`"]),
+        ("", &[("MESHGATE_FLIGHT__TLS__KEY", "k")], &["`flight.tls.key`", "without `flight.tls.certificate`"]),
+        ("[flight.tls]\ncertificat = \"c\"", &[], &["`flight.tls.certificat`", "`flight.tls.certificate`?"]),
+        ("[identity.mtls]\nsubject = \"s\"", &[], &["`identity.mtls`", "does not have login with client certificates"]),
         ("[[identity.oidc]]\nissuer = \"i\"", &[], &["`identity.oidc`", "does not have login with OIDC"]),
         ("[cache]\nresults_mib = 1", &[], &["`cache.results_mib`"]),
         ("[state]\nurl = \"postgres://h/d\"", &[], &["`state.url`", "SQLite only"]),

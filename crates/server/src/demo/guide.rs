@@ -34,7 +34,7 @@ pub(super) fn print(home: &Home, people: &[Ready], served: &Served) -> Outcome {
 }
 
 fn text(home: &Home, people: &[Ready], served: &Served) -> String {
-    let url = format!("grpc://{}", served.flight);
+    let url = served.flight_url();
     let mut text = format!(
         "\nMeshgate serves the demo mesh in {}\n\n  Flight SQL  {url}\n  HTTP        http://{}\n\nUsers:\n",
         home.mesh().display(),

@@ -1,13 +1,16 @@
 //! The ports: taken early, and answering before anybody is told of them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::Endpoint;
 
 use super::Served;
+use crate::tls;
 use crate::trouble::{Outcome, Trouble};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,7 +35,9 @@ pub(super) async fn bind(section: &str, address: SocketAddr) -> Outcome<Bound> {
 /// Waits until both ports speak their protocol.
 pub(super) async fn answers(served: &Served) -> Outcome {
     let both = async {
-        tokio::try_join!(flight_answers(reachable(served.flight)), http_answers(reachable(served.http))).map(|_| ())
+        let flight = reachable(served.flight);
+        let flight = async { if served.tls { tls_answers(flight).await } else { flight_answers(flight).await } };
+        tokio::try_join!(flight, http_answers(reachable(served.http))).map(|_| ())
     };
     match tokio::time::timeout(ANSWER_TIMEOUT, both).await {
         Ok(Ok(())) => Ok(()),
@@ -44,6 +49,24 @@ pub(super) async fn answers(served: &Served) -> Outcome {
 async fn flight_answers(address: SocketAddr) -> anyhow::Result<()> {
     Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
     Ok(())
+}
+
+/// The certificate names what clients call the gateway, and they may need one too: that it comes is the answer, and the
+/// greeting ends with it, since nobody is trusted here.
+async fn tls_answers(address: SocketAddr) -> anyhow::Result<()> {
+    let greeting = tokio::task::spawn_blocking(move || {
+        let trust_nobody = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
+        let mut session = ClientConnection::new(Arc::new(trust_nobody.with_no_client_auth()), address.ip().into())
+            .map_err(std::io::Error::other)?;
+        let mut stream = std::net::TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        session.complete_io(&mut stream)
+    });
+    match greeting.await? {
+        Err(error) if matches!(tls::error_in(&error), Some(rustls::Error::InvalidCertificate(_))) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => anyhow::bail!("a certificate was trusted though none can be"),
+    }
 }
 
 async fn http_answers(address: SocketAddr) -> anyhow::Result<()> {

@@ -21,6 +21,7 @@ pub(super) fn remove(file: &Path) -> Outcome {
 pub(super) fn write(file: &Path, served: &Served) -> Outcome {
     let content = json!({
         "flight": served.flight.to_string(),
+        "flight_url": served.flight_url(),
         "http": served.http.to_string(),
         "pid": std::process::id(),
         "epoch": served.epoch.0,
@@ -45,10 +46,12 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("ready");
         let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        write(&file, &Served { flight: address(1), http: address(2), epoch: Epoch(3) }).expect("writes");
+        let served = Served { flight: address(1), http: address(2), tls: true, epoch: Epoch(3) };
+        write(&file, &served).expect("writes");
         let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).expect("a file")).expect("JSON");
         let expected = serde_json::json!({
-            "flight": "127.0.0.1:1", "http": "127.0.0.1:2", "pid": std::process::id(), "epoch": 3
+            "flight": "127.0.0.1:1", "flight_url": "grpc+tls://127.0.0.1:1", "http": "127.0.0.1:2",
+            "pid": std::process::id(), "epoch": 3
         });
         assert_eq!(read, expected);
         assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 1);

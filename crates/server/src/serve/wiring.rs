@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshgate_engine::Engine;
-use meshgate_flight::Settings;
+use meshgate_flight::{Settings, Tls};
 use meshgate_gateway::{Gateway, Limits, MeshSource, Parts};
 use meshgate_identity::{Identity, Options as IdentityOptions};
 use meshgate_ledger::{Ledger, Options as LedgerOptions, Started, Stopped};
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::anchors;
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::config::Config;
+use crate::tls;
 use crate::trouble::{Outcome, Trouble};
 
 /// How soon a running query ends after its token was revoked or has expired.
@@ -31,12 +32,14 @@ pub(super) struct Wired {
     ledger: Arc<Ledger>,
     state: State,
     flight: Settings,
+    tls: Option<Tls>,
     _watcher: Watcher,
     _chores: JoinSet<()>,
 }
 
 /// Builds everything from the bottom up. Nothing listens yet.
 pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
+    let tls = config.flight.tls.as_ref().map(tls::read).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     // The watcher starts before the mesh is read, so that no change is missed in between.
@@ -101,7 +104,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
         ..Settings::new(secrets.seal, clock, entropy)
     };
     let chores = chores(&gateway, touches);
-    Ok(Wired { gateway, ledger, state, flight, _watcher: watcher, _chores: chores })
+    Ok(Wired { gateway, ledger, state, flight, tls, _watcher: watcher, _chores: chores })
 }
 
 /// The gateway's own secrets, kept in its state.
@@ -171,7 +174,8 @@ impl Wired {
         listener: TcpListener,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = Outcome> + Send + use<> {
-        let served = meshgate_flight::serve(listener, self.gateway.clone(), self.flight.clone(), None, told(stop));
+        let (gateway, settings, tls) = (self.gateway.clone(), self.flight.clone(), self.tls.clone());
+        let served = meshgate_flight::serve(listener, gateway, settings, tls, told(stop));
         async { served.await.map_err(|error| Trouble::failure("the Flight SQL listener failed").because(&error)) }
     }
 

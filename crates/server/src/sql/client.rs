@@ -8,14 +8,18 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::TryStreamExt;
+use rustls::CertificateError;
+use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::progress::Progress;
 use super::render::Sheet;
 use crate::args;
 use crate::output;
+use crate::tls;
 use crate::trouble::{Outcome, Trouble};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,11 +36,8 @@ impl Client {
     /// Connects and logs in as the arguments say.
     pub(super) async fn connect(arguments: &args::Sql) -> Outcome<Self> {
         let url = &arguments.url;
-        let channel = endpoint(url)?.connect().await.map_err(|error| {
-            Trouble::failure(format!("no gateway answers at {url}"))
-                .because(&error)
-                .hint("start one with `meshgate demo` or `meshgate serve`, or name another with --url")
-        })?;
+        let endpoint = endpoint(url, arguments.tls_ca.as_deref())?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(url, &error))?;
         let service = arrow_flight::flight_service_client::FlightServiceClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
         let mut flight = FlightSqlServiceClient::new_from_inner(service);
@@ -48,7 +49,7 @@ impl Client {
             flight.handshake(user, &password).await.map_err(|error| {
                 Trouble::failure(format!("{url} does not let {user} in"))
                     .why(error.to_string().replace("Ipc error: ", ""))
-                    .hint("check name and password; a gateway may also take tokens only: --token")
+                    .hint("check name and password, and the URL (grpc+tls:// with TLS); a gateway may also take tokens only: --token")
             })?;
         } else if let Some(token) = &arguments.token {
             flight.set_token(token.clone());
@@ -111,22 +112,67 @@ impl Client {
     }
 }
 
-fn endpoint(url: &str) -> Outcome<Endpoint> {
+fn endpoint(url: &str, authority: Option<&Path>) -> Outcome<Endpoint> {
     let wrong = |why: &str| {
         Trouble::usage(format!("`{url}` is no address of a gateway"))
             .why(why)
-            .hint("write it like grpc://127.0.0.1:31337")
+            .hint("write it like grpc://127.0.0.1:31337, or grpc+tls://gate.example.org:31337")
     };
     let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
-    match scheme {
-        "grpc" | "grpc+tcp" | "http" => {}
-        "grpc+tls" | "grpcs" | "https" => return Err(wrong("this version connects without TLS only")),
+    let with_tls = match scheme {
+        "grpc" | "grpc+tcp" | "http" => false,
+        "grpc+tls" | "grpcs" | "https" => true,
         _ => return Err(wrong("its scheme is not grpc")),
-    }
-    let endpoint = Endpoint::from_shared(format!("http://{rest}")).map_err(|error| wrong(&error.to_string()))?;
+    };
+    let scheme = if with_tls { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{rest}")).map_err(|error| wrong(&error.to_string()))?;
     let agent = concat!("meshgate-sql/", env!("CARGO_PKG_VERSION"));
     let endpoint = endpoint.user_agent(agent).map_err(|error| wrong(&error.to_string()))?;
-    Ok(endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true))
+    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
+    if with_tls {
+        return encrypted(endpoint, authority);
+    }
+    match authority {
+        // SECURITY: who names an authority does not want to send a token in the clear.
+        Some(_) => Err(Trouble::usage(format!("--tls-ca (or MESHGATE_TLS_CA) cannot be used with {url}"))
+            .why("the connection would be without TLS")
+            .hint(format!("write grpc+tls://{rest}, or leave --tls-ca out"))),
+        None => Ok(endpoint),
+    }
+}
+
+/// The same with TLS: whom the authority vouches for, else whom the system's do.
+fn encrypted(endpoint: Endpoint, authority: Option<&Path>) -> Outcome<Endpoint> {
+    let config = ClientTlsConfig::new().timeout(CONNECT_TIMEOUT);
+    // An IPv6 address stands in brackets in a URL, and without them in a certificate.
+    let host = endpoint.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let config = match authority {
+        Some(file) => config.ca_certificate(Certificate::from_pem(tls::authorities(file)?)),
+        None => config.with_native_roots(),
+    };
+    endpoint.tls_config(config.domain_name(host)).map_err(|error| {
+        Trouble::failure("TLS cannot be used").because(&error).hint("name the file of an authority with --tls-ca FILE")
+    })
+}
+
+fn unreachable(url: &str, error: &tonic::transport::Error) -> Trouble {
+    let (what, hint) = match tls::error_in(error) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => ("the certificate of the gateway is for another name than in", "use a name in --url that it is for"),
+        Some(rustls::Error::InvalidCertificate(_)) => (
+            "the certificate of the gateway is not trusted:",
+            "if its authority is your own, name the PEM file of that with --tls-ca FILE (or MESHGATE_TLS_CA)",
+        ),
+        Some(_) => (
+            "TLS cannot be spoken with the gateway at",
+            "does it speak TLS? without it, the URL begins with grpc://; it may also want a certificate from its clients",
+        ),
+        None => {
+            ("no gateway answers at", "start one with `meshgate demo` or `meshgate serve`, or name another with --url")
+        }
+    };
+    Trouble::failure(format!("{what} {url}")).because(error).hint(hint)
 }
 
 /// What the gateway said, without the layers it came through.
@@ -134,35 +180,43 @@ pub(super) fn refused(what: &str, error: &FlightError) -> Trouble {
     let FlightError::Tonic(status) = error else {
         return Trouble::failure(what).because(error);
     };
-    let trouble = Trouble::failure(what).why(status.message());
+    let mut trouble = Trouble::failure(what).why(status.message());
+    // What the gateway says has no source: this was said here.
+    if let Some(source) = status.source() {
+        trouble = trouble.because(source);
+    }
     match status.code() {
         tonic::Code::Unauthenticated => {
             trouble.hint("log in with --token (or MESHGATE_TOKEN), or with --user and a password")
         }
-        tonic::Code::Unavailable if status.message().is_empty() || status.message().contains("transport") => {
-            trouble.hint("the connection is gone: is the gateway still running?")
-        }
+        code if status.source().is_some() || code == tonic::Code::Unavailable && status.message().is_empty() => trouble
+            .hint(
+                "the connection is gone: is the gateway still running? It may also want TLS (grpc+tls://), or \
+                 a certificate from its clients",
+            ),
         _ => trouble,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::endpoint;
 
     #[test]
     fn urls_are_checked_before_anything_is_sent() {
         for good in ["grpc://127.0.0.1:31337", "grpc+tcp://localhost:1", "http://[::1]:5"] {
-            assert!(endpoint(good).is_ok(), "{good}");
+            assert!(endpoint(good, None).is_ok(), "{good}");
         }
-        for (bad, why) in [
-            ("127.0.0.1:31337", "no scheme"),
-            ("grpc+tls://h:1", "without TLS"),
-            ("ftp://h", "not grpc"),
-            ("grpc://a b", "invalid"),
-        ] {
-            let said = endpoint(bad).expect_err(bad).to_string();
+        for (bad, why) in [("127.0.0.1:31337", "no scheme"), ("ftp://h", "not grpc"), ("grpc://a b", "invalid")] {
+            let said = endpoint(bad, None).expect_err(bad).to_string();
             assert!(said.contains(why), "{said}");
         }
+        let file = Path::new("/no/such/authority.crt");
+        let said = endpoint("grpc://h:1", Some(file)).expect_err("no TLS").to_string();
+        assert!(said.contains("without TLS") && said.contains("grpc+tls://h:1"), "{said}");
+        let said = endpoint("grpc+tls://h:1", Some(file)).expect_err("no file").to_string();
+        assert!(said.contains("--tls-ca, /no/such/authority.crt, cannot be read"), "{said}");
     }
 }
