@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admission;
 use crate::context::{Lookup, full_name};
 use crate::fault::{lowering, planning};
+use crate::fenced;
 use crate::plan::result_schema;
 use crate::pool::QueryPool;
 use crate::request::Kind;
@@ -84,6 +85,7 @@ impl Engine {
             .with_aggregate_functions(functions::aggregate_functions())
             .with_window_functions(functions::window_functions())
             .with_expr_planners(functions::expr_planners())
+            .with_physical_optimizer_rules(fenced::rules())
             .build();
         let admission = Admission::new(&options);
         Ok(Self { options, admission, runtime: Some(runtime), environment, memory, functions })

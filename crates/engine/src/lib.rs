@@ -20,6 +20,7 @@ mod error;
 mod execute;
 mod explain;
 mod fault;
+mod fenced;
 mod options;
 mod parameters;
 mod plan;
