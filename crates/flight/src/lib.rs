@@ -27,6 +27,7 @@ mod settings;
 mod shelf;
 mod status;
 mod ticket;
+mod tls;
 mod wire;
 
 #[cfg(test)]
@@ -35,4 +36,5 @@ mod fuzz;
 pub use error::Error;
 pub use serve::serve;
 pub use server::{FlightServer, service};
-pub use settings::{Settings, Tls};
+pub use settings::Settings;
+pub use tls::Tls;

@@ -29,10 +29,8 @@ pub struct Options {
     pub guard: GuardLimits,
     /// The cost of the work done for users who do not exist: the cost at which passwords are stored.
     pub password_cost: PasswordCost,
-    /// Identity providers whose access tokens are accepted.
-    pub issuers: Vec<OidcIssuer>,
-    /// How their documents are fetched; without it no token of theirs is accepted.
-    pub fetch: Option<Arc<dyn Fetch>>,
+    /// Identity providers whose access tokens are accepted, and how the documents of each are fetched.
+    pub issuers: Vec<(OidcIssuer, Arc<dyn Fetch>)>,
     /// Services that client certificates stand for; of several that fit, the first.
     pub services: Vec<CertificateService>,
 }
@@ -45,7 +43,6 @@ impl Default for Options {
             guard: GuardLimits::default(),
             password_cost: PasswordCost::default(),
             issuers: Vec::new(),
-            fetch: None,
             services: Vec::new(),
         }
     }
@@ -70,7 +67,7 @@ impl Identity {
         entropy: &dyn Entropy,
     ) -> Self {
         let attempts = Attempts::new(options.guard, options.password_cost, clock.clone(), entropy);
-        let issuers = Issuers::new(options.issuers.clone(), options.fetch.as_ref(), clock.clone());
+        let issuers = Issuers::new(options.issuers.clone(), clock.clone());
         Self { store, options, attempts, issuers, clock }
     }
 

@@ -5,10 +5,18 @@ use std::fmt;
 use std::str::FromStr;
 
 use meshgate_model::Instant;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_cert::Certificate;
+use x509_cert::attr::AttributeValue;
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::time::Time;
 
 use crate::AttributeTexts;
+
+/// `id-at-commonName` (RFC 5280, appendix A.1).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// What a client certificate says of its owner.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,26 +47,28 @@ pub struct CertificateService {
 impl ClientCertificate {
     /// Reads one in DER. Without a result it is none, or says something that cannot be read.
     pub fn from_der(der: &[u8]) -> Option<Self> {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let mut common = certificate.subject().iter_common_name();
+        let certificate = Certificate::from_der(der).ok()?.tbs_certificate;
+        let subject = certificate.subject.0.iter().flat_map(|part| part.0.iter());
+        let mut common = subject.filter(|attribute| attribute.oid == COMMON_NAME);
         let common = match (common.next(), common.next()) {
-            (Some(name), None) => Some(CertificateName(format!("cn:{}", name.as_str().ok()?))),
+            (Some(name), None) => text(&name.value).map(|name| CertificateName(format!("cn:{name}"))),
             _ => None,
         };
-        let alternatives = certificate.subject_alternative_name().ok()?;
-        let alternatives = alternatives.iter().flat_map(|found| &found.value.general_names);
-        let alternatives = alternatives.filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(CertificateName(format!("dns:{}", name.to_ascii_lowercase()))),
-            GeneralName::URI(name) => Some(CertificateName(format!("uri:{name}"))),
-            GeneralName::RFC822Name(name) => Some(CertificateName(format!("email:{name}"))),
+        let alternatives = certificate.get::<SubjectAltName>().ok()?.map(|(_, names)| names.0).unwrap_or_default();
+        let alternatives = alternatives.into_iter().filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(CertificateName(format!("dns:{}", name.as_str().to_ascii_lowercase()))),
+            GeneralName::UniformResourceIdentifier(name) => Some(CertificateName(format!("uri:{}", name.as_str()))),
+            GeneralName::Rfc822Name(name) => Some(CertificateName(format!("email:{}", name.as_str()))),
             _ => None,
         });
-        let time = |seconds: i64| Instant(0).plus_seconds(seconds);
-        let validity = certificate.validity();
+        let time = |time: Time| {
+            let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+            Instant(0).plus_seconds(seconds)
+        };
         Some(Self {
             names: alternatives.chain(common).collect(),
-            from: time(validity.not_before.timestamp()),
-            until: time(validity.not_after.timestamp()),
+            from: time(certificate.validity.not_before),
+            until: time(certificate.validity.not_after),
         })
     }
 
@@ -71,6 +81,14 @@ impl ClientCertificate {
     pub(crate) fn is_good_at(&self, now: Instant) -> bool {
         self.from <= now && now <= self.until
     }
+}
+
+/// An attribute's text, in any of the encodings that are in use.
+fn text(value: &AttributeValue) -> Option<String> {
+    let utf8 = || Utf8StringRef::try_from(value).ok().map(|text| text.as_str().to_owned());
+    let printable = || PrintableStringRef::try_from(value).ok().map(|text| text.as_str().to_owned());
+    let teletex = || TeletexStringRef::try_from(value).ok().map(|text| text.as_str().to_owned());
+    utf8().or_else(printable).or_else(teletex)
 }
 
 impl fmt::Display for ClientCertificate {

@@ -4,6 +4,7 @@
 //! Of a token's header only `alg`, `kid` and `typ` are believed, and `alg` only if the issuer's key is made for it: keys and
 //! addresses of keys that a token brings along (`jwk`, `jku`, `x5u`) are not looked at.
 
+mod algorithm;
 mod claims;
 mod json;
 mod jws;
@@ -14,7 +15,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jsonwebtoken::Algorithm;
 use meshgate_model::{AttributeTypes, Clock, Secret, mutant};
 
 use crate::authenticate::typed;
@@ -23,6 +23,8 @@ use crate::{Authentication, Error, Principal};
 use claims::Verified;
 use jws::Jws;
 use keys::Keys;
+
+pub use algorithm::OidcAlgorithm;
 
 /// An issuer whose tokens are accepted, and how its claims are read.
 #[derive(Clone, Debug)]
@@ -70,30 +72,6 @@ impl OidcIssuer {
     }
 }
 
-/// An algorithm of RFC 7518 or RFC 8037 that signs with a private key. `none` and the symmetric ones cannot be named.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OidcAlgorithm(Algorithm);
-
-impl OidcAlgorithm {
-    /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 9] = [
-        ("RS256", Self(Algorithm::RS256)),
-        ("RS384", Self(Algorithm::RS384)),
-        ("RS512", Self(Algorithm::RS512)),
-        ("PS256", Self(Algorithm::PS256)),
-        ("PS384", Self(Algorithm::PS384)),
-        ("PS512", Self(Algorithm::PS512)),
-        ("ES256", Self(Algorithm::ES256)),
-        ("ES384", Self(Algorithm::ES384)),
-        ("EdDSA", Self(Algorithm::EdDSA)),
-    ];
-
-    /// The algorithm of a name. Names are case-sensitive.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, algorithm)| algorithm)
-    }
-}
-
 /// Gets the issuer's documents. The wire it uses is not this crate's matter.
 #[async_trait]
 pub trait Fetch: Send + Sync + fmt::Debug {
@@ -109,10 +87,10 @@ pub(crate) struct Issuers {
 }
 
 impl Issuers {
-    pub(crate) fn new(issuers: Vec<OidcIssuer>, fetch: Option<&Arc<dyn Fetch>>, clock: Arc<dyn Clock>) -> Self {
-        let with_keys = issuers.into_iter().filter_map(|issuer| {
-            let keys = Keys::new(&issuer, fetch?.clone(), clock.clone());
-            Some((issuer, keys))
+    pub(crate) fn new(issuers: Vec<(OidcIssuer, Arc<dyn Fetch>)>, clock: Arc<dyn Clock>) -> Self {
+        let with_keys = issuers.into_iter().map(|(issuer, fetch)| {
+            let keys = Keys::new(&issuer, fetch, clock.clone());
+            (issuer, keys)
         });
         Self { issuers: with_keys.collect(), clock }
     }
@@ -132,9 +110,9 @@ impl Issuers {
         let (issuer, keys) = found.ok_or_else(|| refused("its issuer is not configured".to_owned()))?;
         let algorithm = token.algorithm().filter(|algorithm| issuer.algorithms.contains(algorithm));
         let algorithm = algorithm.ok_or_else(|| refused("its algorithm is not accepted".to_owned()))?;
-        let key = keys.find(token.key_id.as_deref(), algorithm.0).await?;
+        let key = keys.find(token.key_id.as_deref(), algorithm).await?;
         let key = key.ok_or_else(|| refused(format!("{} has no key of this id and kind", issuer.issuer)))?;
-        if !token.is_signed_by(&key, algorithm.0) && !mutant("a JWT need not be signed") {
+        if !token.is_signed_by(&key, algorithm) && !mutant("a JWT need not be signed") {
             return Err(refused(format!("{} did not sign it", issuer.issuer)));
         }
         let Verified { kind, name, groups, attributes } = claims::verify(&token.claims, issuer, self.clock.now())?;

@@ -65,8 +65,8 @@ impl Inner {
 
     async fn try_identify<T>(&self, request: &Request<T>) -> Result<Call, Error> {
         let metadata = request.metadata();
-        let (credential, bearer) = self.unwrap_bearer(credential(metadata)?);
         let peer = Peer::of(request.extensions());
+        let (credential, bearer) = self.unwrap_bearer(credential(metadata, peer)?);
         let caller = self.gateway.authenticate(credential, client(metadata, peer)).await?;
         let keys = Keys {
             owner: caller.fingerprint(),
@@ -89,9 +89,10 @@ impl Inner {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Error> {
         let metadata = request.metadata();
-        let given = credential(metadata)?;
+        let peer = Peer::of(request.extensions());
+        let given = credential(metadata, peer)?;
         let (inner, _) = self.unwrap_bearer(given.clone());
-        self.gateway.authenticate(inner, client(metadata, Peer::of(request.extensions()))).await?;
+        self.gateway.authenticate(inner, client(metadata, peer)).await?;
         let answer = match given {
             Credential::Basic { user, password } => {
                 let until = self.settings.clock.now().plus_seconds(i64::from(self.settings.bearer_ttl_s));
@@ -99,8 +100,8 @@ impl Inner {
                 Some(format!("Bearer {}", bearer::seal(&self.sealer, session, &user, &password, until)))
             }
             Credential::Bearer(token) => Some(format!("Bearer {}", token.expose())),
-            // What the client sent as its token, if anything, goes on to mean nobody.
-            Credential::Anonymous => text(metadata, AUTHORIZATION).map(str::to_owned),
+            // What the client sent as its token, if anything, goes on to mean nothing.
+            Credential::Anonymous | Credential::Certificate(_) => text(metadata, AUTHORIZATION).map(str::to_owned),
         };
         let one = futures::stream::iter([Ok(HandshakeResponse::default())]);
         let mut response = Response::new(one.boxed());
@@ -115,7 +116,7 @@ impl Inner {
     fn unwrap_bearer(&self, credential: Credential) -> (Credential, Option<Id>) {
         let opened = match &credential {
             Credential::Bearer(token) => bearer::open(&self.sealer, token, self.settings.clock.now()),
-            Credential::Basic { .. } | Credential::Anonymous => None,
+            Credential::Basic { .. } | Credential::Certificate(_) | Credential::Anonymous => None,
         };
         match opened {
             Some((session, credential)) => (credential, Some(session)),
@@ -124,7 +125,16 @@ impl Inner {
     }
 }
 
-fn credential(metadata: &MetadataMap) -> Result<Credential, Error> {
+/// What the header says; if it says nothing, the certificate that the connection came with.
+fn credential(metadata: &MetadataMap, peer: Option<&Peer>) -> Result<Credential, Error> {
+    let certificate = || peer?.certificate.clone().map(Credential::Certificate);
+    Ok(match from_header(metadata)? {
+        Credential::Anonymous => certificate().unwrap_or(Credential::Anonymous),
+        given => given,
+    })
+}
+
+fn from_header(metadata: &MetadataMap) -> Result<Credential, Error> {
     let mut headers = metadata.get_all(AUTHORIZATION).iter();
     let Some(header) = headers.next() else { return Ok(Credential::Anonymous) };
     // SECURITY: a proxy may have checked one of them and passed on both.
@@ -160,17 +170,17 @@ mod tests {
     use meshgate_identity::Credential;
     use tonic::metadata::MetadataMap;
 
-    use super::credential;
+    use super::from_header;
     use crate::Error;
 
     #[test]
     fn one_authorization_header_or_none() {
         let mut metadata = MetadataMap::new();
-        assert!(matches!(credential(&metadata), Ok(Credential::Anonymous)));
+        assert!(matches!(from_header(&metadata), Ok(Credential::Anonymous)));
         metadata.append("authorization", "Basic YTpi".parse().expect("ASCII"));
         metadata.append_bin("auth-token-bin", tonic::metadata::MetadataValue::from_bytes(b""));
-        assert!(matches!(credential(&metadata), Ok(Credential::Basic { .. })));
+        assert!(matches!(from_header(&metadata), Ok(Credential::Basic { .. })));
         metadata.append("authorization", "Bearer x".parse().expect("ASCII"));
-        assert!(matches!(credential(&metadata), Err(Error::TwoCredentials)));
+        assert!(matches!(from_header(&metadata), Err(Error::TwoCredentials)));
     }
 }

@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 
+use super::algorithm::PublicKey;
 use super::{OidcAlgorithm, json};
 
 /// What was read; nothing of it is verified yet.
@@ -14,7 +14,7 @@ pub(super) struct Jws<'t> {
     pub(super) key_id: Option<String>,
     pub(super) claims: Map<String, Value>,
     signed: &'t [u8],
-    signature: &'t str,
+    signature: Vec<u8>,
 }
 
 /// Three parts with the characters of their alphabet: enough to tell one from a gateway token.
@@ -27,6 +27,7 @@ impl<'t> Jws<'t> {
     pub(super) fn read(text: &'t str) -> Result<Self, &'static str> {
         let (signed, signature) = text.rsplit_once('.').ok_or("it is no JWT")?;
         let (header, claims) = signed.split_once('.').ok_or("it is no JWT")?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "its signature is not base64url")?;
         let object = |part: &str| json::object(&URL_SAFE_NO_PAD.decode(part).ok()?);
         let header = object(header).ok_or("its header is no JSON object in base64url")?;
         let claims = object(claims).ok_or("its claims are no JSON object in base64url")?;
@@ -55,8 +56,8 @@ impl<'t> Jws<'t> {
     }
 
     /// Whether the key's owner signed it.
-    pub(super) fn is_signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
-        crypto::verify(self.signature, self.signed, key, algorithm).unwrap_or(false)
+    pub(super) fn is_signed_by(&self, key: &PublicKey, algorithm: OidcAlgorithm) -> bool {
+        key.signed(self.signed, &self.signature, algorithm)
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use meshgate_model::{Clock, Instant, mutant};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Fetch, OidcIssuer, json};
+use super::algorithm::PublicKey;
+use super::{Fetch, OidcAlgorithm, OidcIssuer, json};
 use crate::Error;
 
 /// An unknown key id leads to a fetch at most this often: tokens with invented ids are cheap to make.
@@ -34,19 +33,11 @@ pub(super) struct Keys {
 
 #[derive(Clone, Debug, Default)]
 struct Known {
-    keys: Arc<Vec<Key>>,
+    keys: Arc<Vec<PublicKey>>,
     fetched: Option<Instant>,
     tried: Option<Instant>,
     failures: u32,
     failure: String,
-}
-
-/// A key, and what it is made for.
-#[derive(Debug)]
-struct Key {
-    id: Option<String>,
-    algorithms: Vec<Algorithm>,
-    key: DecodingKey,
 }
 
 impl Keys {
@@ -64,7 +55,7 @@ impl Keys {
     }
 
     /// The key of an id that is made for an algorithm. A token without an id finds a key only if there is no choice.
-    pub(super) async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Option<DecodingKey>, Error> {
+    pub(super) async fn find(&self, id: Option<&str>, algorithm: OidcAlgorithm) -> Result<Option<PublicKey>, Error> {
         let mut known = self.known.lock().clone();
         if !known.is_younger_than(self.refresh_s, self.clock.now()) {
             known = self.refreshed(&known).await;
@@ -116,7 +107,7 @@ impl Keys {
         after
     }
 
-    async fn fetch_keys(&self) -> Result<Vec<Key>, String> {
+    async fn fetch_keys(&self) -> Result<Vec<PublicKey>, String> {
         let url = match &self.jwks_url {
             Some(url) => url.clone(),
             None => self.discover().await?,
@@ -124,7 +115,7 @@ impl Keys {
         let body = self.fetch.get(&url).await.map_err(|why| format!("{url}: {why}"))?;
         let set = json::object(&body).ok_or_else(|| format!("{url}: no JSON object"))?;
         let listed = set.get("keys").and_then(Value::as_array).ok_or_else(|| format!("{url}: no list `keys`"))?;
-        let keys: Vec<Key> = listed.iter().take(KEYS_MAX).filter_map(usable).collect();
+        let keys: Vec<PublicKey> = listed.iter().take(KEYS_MAX).filter_map(PublicKey::read).collect();
         if keys.is_empty() { Err(format!("{url}: no key that can be used for signatures")) } else { Ok(keys) }
     }
 
@@ -156,49 +147,11 @@ impl Known {
         self.failures > 0 && self.tried.is_some_and(|at| now < at.plus_seconds(wait.min(BACKOFF_S_MAX)))
     }
 
-    fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        let mut fitting = self
-            .keys
-            .iter()
-            .filter(|key| key.algorithms.contains(&algorithm) && id.is_none_or(|id| key.id.as_deref() == Some(id)));
+    fn find(&self, id: Option<&str>, algorithm: OidcAlgorithm) -> Option<PublicKey> {
+        let mut fitting =
+            self.keys.iter().filter(|key| key.is_for(algorithm) && id.is_none_or(|id| key.id.as_deref() == Some(id)));
         let first = fitting.next()?;
         // Two keys of one id: whichever is taken, it would be a guess.
-        if fitting.next().is_some() { None } else { Some(first.key.clone()) }
+        if fitting.next().is_some() { None } else { Some(first.clone()) }
     }
-}
-
-/// A key for signatures, of a kind that is known here. Others may stand in the set as well.
-fn usable(listed: &Value) -> Option<Key> {
-    let jwk: Jwk = serde_json::from_value(listed.clone()).ok()?;
-    let common = &jwk.common;
-    if common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
-        return None;
-    }
-    if common.key_operations.as_ref().is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
-        return None;
-    }
-    let mut algorithms = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => vec![
-            Algorithm::RS256,
-            Algorithm::RS384,
-            Algorithm::RS512,
-            Algorithm::PS256,
-            Algorithm::PS384,
-            Algorithm::PS512,
-        ],
-        AlgorithmParameters::EllipticCurve(key) => match key.curve {
-            EllipticCurve::P256 => vec![Algorithm::ES256],
-            EllipticCurve::P384 => vec![Algorithm::ES384],
-            _ => return None,
-        },
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
-        _ => return None,
-    };
-    if let Some(only) = listed.get("alg") {
-        algorithms.retain(|algorithm| only.as_str() == Some(&format!("{algorithm:?}")));
-    }
-    if algorithms.is_empty() {
-        return None;
-    }
-    Some(Key { id: common.key_id.clone(), algorithms, key: DecodingKey::from_jwk(&jwk).ok()? })
 }
