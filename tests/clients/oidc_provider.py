@@ -78,6 +78,12 @@ class Provider:
         [code] = urllib.parse.parse_qs(urllib.parse.urlsplit(page).query)["code"]
         return self._token("bi", "web", grant_type="authorization_code", code=code, redirect_uri=REDIRECT)
 
+    def exchanged(self, identity: str) -> str:
+        """An access token for a user's identity token (RFC 8693)."""
+        kind = "urn:ietf:params:oauth:token-type:id_token"
+        grant = "urn:ietf:params:oauth:grant-type:token-exchange"
+        return self._token("bi", "web", grant_type=grant, subject_token=identity, subject_token_type=kind)["access_token"]
+
     def _form(self, browser, page: str, name: str) -> bytes:
         shown = browser.open(page, timeout=ANSWER_LIMIT_S).read().decode()
         fields = {"prompt": "login", "login": name, "password": "any"} if 'name="login"' in shown else {"prompt": "consent"}

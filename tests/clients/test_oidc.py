@@ -9,6 +9,7 @@ from adbc_driver_flightsql import DatabaseOptions, OAuthFlowType, OAuthTokenType
 
 import gate
 import oidc_provider
+from authority import Authority, trusting, variables
 from test_adbc import SLOW
 
 REGIONS = "SELECT count(*) FROM crm.customers.region"
@@ -32,6 +33,17 @@ def oidc_gate(tpch_mesh, provider, tmp_path_factory):
     variables = {"MESHGATE_LOG__FILTER": "debug"} | provider.configuration(**CLAIMS)
     process = gate.Gate(tpch_mesh, directory / "state", **variables).start()
     yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def tls(tpch_mesh, provider, tmp_path_factory):
+    """A gateway that speaks TLS, without which drivers get no tokens by themselves, and the options to reach it."""
+    directory = tmp_path_factory.mktemp("oidc-tls")
+    authority = Authority(directory, "ours")
+    server = authority.issue("gateway", ["127.0.0.1"])
+    process = gate.Gate(tpch_mesh, directory / "state", **variables(server), **provider.configuration(**CLAIMS)).start()
+    yield process, trusting(authority)
     process.kill()
 
 
@@ -77,7 +89,7 @@ def test_a_token_as_password_and_in_meshgate_sql(oidc_gate, provider):
     assert answer.returncode == 0 and answer.stdout.split()[-1] == "5", answer.stderr
 
 
-def test_the_driver_gets_its_token_itself(oidc_gate, provider):
+def test_the_driver_gets_its_token_itself(tls, provider):
     """ADBC with the flow for programs (RFC 6749, 4.4)."""
     options = {
         DatabaseOptions.OAUTH_FLOW.value: OAuthFlowType.CLIENT_CREDENTIALS.value,
@@ -85,24 +97,30 @@ def test_the_driver_gets_its_token_itself(oidc_gate, provider):
         DatabaseOptions.OAUTH_CLIENT_ID.value: "etl+loaders",
         DatabaseOptions.OAUTH_CLIENT_SECRET.value: "s3cret",
     }
-    with oidc_gate.connect(**options) as connection:
+    process, trust = tls
+    with process.connect(**trust, **options) as connection:
         assert gate.fetch(connection, REGIONS)[0].to_pylist() == [5]
-    assert last_principal(oidc_gate) == ("service", "etl", ["loaders"], "oidc")
+    assert last_principal(process) == ("service", "etl", ["loaders"], "oidc")
 
 
-def test_the_driver_exchanges_a_token(oidc_gate, provider):
-    """ADBC with a user's identity token (RFC 8693)."""
+def test_a_token_is_exchanged(tls, provider):
+    """A user's identity token for an access token (RFC 8693). ADBC 1.13 has the flow, but tells the provider nothing of its
+    client, which no provider takes that asks for one: whoever needs it exchanges the token first."""
+    identity = provider.tokens_of_user("cleo+analysts")["id_token"]
+    process, trust = tls
+    with process.connect(provider.exchanged(identity), **trust) as connection:
+        assert gate.fetch(connection, REGIONS)[0].to_pylist() == [5]
+    assert last_principal(process) == ("user", "cleo", ["analysts"], "oidc")
     options = {
         DatabaseOptions.OAUTH_FLOW.value: OAuthFlowType.TOKEN_EXCHANGE.value,
         DatabaseOptions.OAUTH_TOKEN_URI.value: f"{provider.issuer}/token",
         DatabaseOptions.OAUTH_CLIENT_ID.value: "bi",
         DatabaseOptions.OAUTH_CLIENT_SECRET.value: "web",
-        DatabaseOptions.OAUTH_EXCHANGE_SUBJECT_TOKEN.value: provider.tokens_of_user("cleo+analysts")["id_token"],
+        DatabaseOptions.OAUTH_EXCHANGE_SUBJECT_TOKEN.value: identity,
         DatabaseOptions.OAUTH_EXCHANGE_SUBJECT_TOKEN_TYPE.value: OAuthTokenType.ID_TOKEN.value,
     }
-    with oidc_gate.connect(**options) as connection:
-        assert gate.fetch(connection, REGIONS)[0].to_pylist() == [5]
-    assert last_principal(oidc_gate) == ("user", "cleo", ["analysts"], "oidc")
+    with pytest.raises(Exception, match="no client authentication"):
+        process.connect(**trust, **options)
 
 
 def test_tokens_for_others_and_of_others(oidc_gate, provider):

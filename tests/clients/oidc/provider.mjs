@@ -21,6 +21,9 @@ const KINDS = {
   ES384: ["ec", { namedCurve: "P-384" }],
   EdDSA: ["ed25519", {}],
 };
+// Whatever the library says goes elsewhere than the answers.
+for (const level of ["log", "info", "warn"]) console[level] = console.error;
+
 const clients = JSON.parse(process.argv[2]);
 const lifeSeconds = Number(process.argv[3]);
 
@@ -82,7 +85,7 @@ async function exchange(provider, ctx) {
 }
 
 function tell() {
-  console.log(JSON.stringify({ issuer, key: keys[0].kid }));
+  process.stdout.write(`${JSON.stringify({ issuer, key: keys[0].kid })}\n`);
 }
 
 async function obey(command) {
