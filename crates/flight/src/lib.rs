@@ -6,6 +6,7 @@
 //! * [`serve`], [`Settings`], [`Tls`]: a listener with the Flight and health services until the shutdown.
 //! * [`FlightServer`]: the Flight service itself; `server/` has one file for each kind of call.
 //! * `seal`, `ticket`, `prepared`: claims that leave the house sealed and are checked when they come back.
+//! * `transaction`: statements that read the same versions of tables; `handle`: sealed ids of what is kept here.
 //! * `parameters`, `binding`: values bound to parameters, decoded and held within limits.
 //! * `session`: options that last longer than a call, and how a call finds its session.
 //! * `wire/`: the schema and the bytes of results: compatible types, message sizes, encoding.
@@ -15,6 +16,7 @@
 mod binding;
 mod connection;
 mod error;
+mod handle;
 mod metadata;
 mod parameters;
 mod prepared;
@@ -27,6 +29,7 @@ mod settings;
 mod shelf;
 mod status;
 mod ticket;
+mod transaction;
 mod wire;
 
 #[cfg(test)]

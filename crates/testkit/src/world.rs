@@ -229,7 +229,7 @@ impl World {
         sql: &str,
         parameters: Option<RecordBatch>,
     ) -> Result<Vec<RecordBatch>, Error> {
-        let statement = Statement { sql: sql.to_owned(), parameters };
+        let statement = Statement { sql: sql.to_owned(), parameters, ..Statement::default() };
         let planned = self.gateway.plan(caller, options, &statement).await?;
         let stream = self.gateway.execute(caller, options, planned.id, &statement).await?;
         stream.batches.try_collect().await
