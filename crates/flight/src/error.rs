@@ -65,6 +65,9 @@ pub enum Error {
     /// The listener failed.
     #[error("the Flight listener failed")]
     Transport(#[from] tonic::transport::Error),
+    /// The services could not be described.
+    #[error("gRPC reflection failed")]
+    Reflection(#[from] crate::reflection::Unreflected),
     /// Any of these, in a query that has an id.
     #[error("query {id}")]
     InQuery {
@@ -103,7 +106,9 @@ impl Failure for Error {
             Self::Unsupported(_) => Fault::Unsupported,
             Self::TooLarge { .. } => Fault::Limited,
             Self::Stopped(_) | Self::Client(_) => Fault::Cancelled,
-            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) => Fault::Internal,
+            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) | Self::Reflection(_) => {
+                Fault::Internal
+            }
             Self::InQuery { source, .. } => source.fault(),
         }
     }
@@ -136,7 +141,9 @@ impl Failure for Error {
             }
             Self::Stopped(why) => PublicText::new(*why),
             Self::Client(_) => PublicText::new("the client ended its stream"),
-            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) => PublicText::internal(),
+            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) | Self::Reflection(_) => {
+                PublicText::internal()
+            }
             Self::InQuery { source, .. } => source.public(),
         }
     }

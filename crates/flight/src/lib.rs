@@ -3,7 +3,7 @@
 //! This crate turns commands into calls of [`meshgate_gateway::Gateway`] and answers into messages. It neither plans nor
 //! authorises; it knows nothing of products, policies or tables. The HTTP wire is `http`.
 //!
-//! * [`serve`], [`Settings`], [`Tls`]: a listener with the Flight and health services until the shutdown.
+//! * [`serve`], [`Settings`], [`Tls`]: a listener with the Flight, health and reflection services until the shutdown.
 //! * [`FlightServer`]: the Flight service itself; `server/` has one file for each kind of call.
 //! * `seal`, `ticket`, `prepared`: claims that leave the house sealed and are checked when they come back.
 //! * `transaction`: statements that read the same versions of tables; `handle`: sealed ids of what is kept here.
@@ -20,6 +20,7 @@ mod handle;
 mod metadata;
 mod parameters;
 mod prepared;
+mod reflection;
 mod running;
 mod seal;
 mod serve;
