@@ -1,4 +1,4 @@
-//! A listener with the Flight and health services, from start to drained.
+//! A listener with the Flight, health and reflection services, from start to drained.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::connection::{TlsConfigs, connections};
-use crate::{Error, FlightServer, Settings};
+use crate::{Error, FlightServer, Settings, reflection};
 
 /// JDBC drivers send unknown connection properties as headers on every call.
 const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
@@ -56,13 +56,15 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
     let (begin_drain, drain_begins) = oneshot::channel::<()>();
-    let serving = server.add_service(flight.into_service()).add_service(health_service).serve_with_incoming_shutdown(
-        connections(listener, tls, closed),
-        async {
-            // An error says that the other end is gone, which means the same.
-            drain_begins.await.ok();
-        },
-    );
+    let services = server
+        .add_service(flight.into_service())
+        .add_service(health_service)
+        .add_service(reflection::builder().build_v1()?)
+        .add_service(reflection::builder().build_v1alpha()?);
+    let serving = services.serve_with_incoming_shutdown(connections(listener, tls, closed), async {
+        // An error says that the other end is gone, which means the same.
+        drain_begins.await.ok();
+    });
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return Ok(ended?),

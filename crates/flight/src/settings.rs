@@ -21,6 +21,12 @@ pub struct Settings {
     pub handles_max: usize,
     /// Bytes of values bound to parameters, of all principals together; one principal may have a quarter of them.
     pub bindings_bytes_max: usize,
+    /// How long an unused transaction is kept.
+    pub transaction_ttl_s: u32,
+    /// Transactions of all principals together; one principal may have a quarter of them.
+    pub transactions_max: usize,
+    /// Tables that the statements of one transaction may read.
+    pub transaction_tables_max: usize,
     /// How long an unused session is kept.
     pub session_ttl_s: u32,
     /// Sessions of all principals together; one principal may have a quarter of them.
@@ -48,6 +54,9 @@ impl Settings {
             handle_ttl_s: 8 * 3600,
             handles_max: 10_000,
             bindings_bytes_max: 512 << 20,
+            transaction_ttl_s: 3600,
+            transactions_max: 10_000,
+            transaction_tables_max: 1_000,
             session_ttl_s: 12 * 3600,
             sessions_max: 10_000,
             bearer_ttl_s: 24 * 3600,

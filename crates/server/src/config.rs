@@ -59,8 +59,26 @@ pub(crate) struct Flight {
     pub(crate) listen: SocketAddr,
     pub(crate) message_bytes_max: usize,
     pub(crate) drain_s: u32,
+    pub(crate) kept: Kept,
+    /// Endpoints of one result.
+    pub(crate) endpoints_max: u32,
     /// The files for TLS, if it is to be spoken.
     pub(crate) tls: Option<Tls>,
+}
+
+/// What is kept for clients between their calls, for how long, and how much of it: also `[flight]`.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) ticket_ttl_s: u32,
+    pub(crate) handle_ttl_s: u32,
+    pub(crate) handles_max: usize,
+    pub(crate) bindings_bytes_max: usize,
+    pub(crate) transaction_ttl_s: u32,
+    pub(crate) transactions_max: usize,
+    pub(crate) transaction_tables_max: usize,
+    pub(crate) session_ttl_s: u32,
+    pub(crate) sessions_max: usize,
+    pub(crate) bearer_ttl_s: u32,
 }
 
 /// `[flight.tls]`: files in PEM, read when the gateway starts and when they change.

@@ -29,6 +29,17 @@ pub(super) struct Flight {
     pub(super) listen: Option<String>,
     pub(super) max_message_mib: Option<u64>,
     pub(super) drain_s: Option<u64>,
+    pub(super) ticket_ttl_s: Option<u64>,
+    pub(super) handle_ttl_s: Option<u64>,
+    pub(super) handles_max: Option<u64>,
+    pub(super) bindings_mib: Option<u64>,
+    pub(super) transaction_ttl_s: Option<u64>,
+    pub(super) transactions_max: Option<u64>,
+    pub(super) transaction_tables_max: Option<u64>,
+    pub(super) session_ttl_s: Option<u64>,
+    pub(super) sessions_max: Option<u64>,
+    pub(super) bearer_ttl_s: Option<u64>,
+    pub(super) endpoints_max: Option<u64>,
     pub(super) tls: Tls,
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Anchors, Audit, Cache, Config, Flight, Http, Log, Overrides, State, Tls};
+use super::{Anchors, Audit, Cache, Config, Flight, Http, Kept, Log, Overrides, State, Tls};
 use super::{credentials, identity, machine, raw};
 use meshgate_engine::Options;
 use meshgate_state::Home;
@@ -16,9 +16,9 @@ const MIB: u64 = 1024 * 1024;
 const FLIGHT_LISTEN: &str = "127.0.0.1:31337";
 const HTTP_LISTEN: &str = "127.0.0.1:31338";
 
-pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
+pub(super) fn resolve(mut raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
     let state = state(&raw.state, overrides)?;
-    let tls = tls(raw.flight.tls)?;
+    let tls = tls(std::mem::take(&mut raw.flight.tls))?;
     let identity = identity::resolve(raw.identity, tls.as_ref().and_then(|tls| tls.client_ca.as_ref()))?;
     let credentials = raw.credentials.iter().map(|(name, raw)| Ok((name.clone(), credentials::resolve(name, raw)?)));
     Ok(Config {
@@ -27,6 +27,8 @@ pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
             listen: listen("flight.listen", overrides.flight_listen, raw.flight.listen.as_deref(), FLIGHT_LISTEN)?,
             message_bytes_max: mib("flight.max_message_mib", raw.flight.max_message_mib.unwrap_or(64))?,
             drain_s: u32::try_from(raw.flight.drain_s.unwrap_or(30)).unwrap_or(u32::MAX),
+            kept: kept(&raw.flight)?,
+            endpoints_max: number("flight.endpoints_max", raw.flight.endpoints_max.unwrap_or(16))?,
             tls,
         },
         http: Http { listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)? },
@@ -49,6 +51,21 @@ fn listen(key: &str, over: Option<SocketAddr>, written: Option<&str>, default: &
         Trouble::config(format!("`{key}` cannot be `{text}`"))
             .because(&error)
             .hint("write an IP address and a port, such as 0.0.0.0:31337 or [::]:31337; port 0 picks a free one")
+    })
+}
+
+fn kept(raw: &raw::Flight) -> Outcome<Kept> {
+    Ok(Kept {
+        ticket_ttl_s: seconds("flight.ticket_ttl_s", raw.ticket_ttl_s.unwrap_or(600))?,
+        handle_ttl_s: seconds("flight.handle_ttl_s", raw.handle_ttl_s.unwrap_or(8 * 3600))?,
+        handles_max: count("flight.handles_max", raw.handles_max.unwrap_or(10_000))?,
+        bindings_bytes_max: mib("flight.bindings_mib", raw.bindings_mib.unwrap_or(512))?,
+        transaction_ttl_s: seconds("flight.transaction_ttl_s", raw.transaction_ttl_s.unwrap_or(3600))?,
+        transactions_max: count("flight.transactions_max", raw.transactions_max.unwrap_or(10_000))?,
+        transaction_tables_max: count("flight.transaction_tables_max", raw.transaction_tables_max.unwrap_or(1_000))?,
+        session_ttl_s: seconds("flight.session_ttl_s", raw.session_ttl_s.unwrap_or(12 * 3600))?,
+        sessions_max: count("flight.sessions_max", raw.sessions_max.unwrap_or(10_000))?,
+        bearer_ttl_s: seconds("flight.bearer_ttl_s", raw.bearer_ttl_s.unwrap_or(24 * 3600))?,
     })
 }
 
@@ -193,6 +210,11 @@ fn mib(key: &str, mib: u64) -> Outcome<usize> {
 fn count(key: &str, number: u64) -> Outcome<usize> {
     let count = usize::try_from(number).ok().filter(|count| *count > 0);
     count.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {number}")).hint("give a number above 0"))
+}
+
+fn number(key: &str, number: u64) -> Outcome<u32> {
+    let fits = u32::try_from(number).ok().filter(|number| *number > 0);
+    fits.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {number}")).hint("give a number above 0"))
 }
 
 fn seconds(key: &str, number: u64) -> Outcome<u32> {

@@ -92,7 +92,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
             stores: StoreOptions::default(),
         },
         mesh_key: secrets.mesh,
-        limits: Limits::default(),
+        limits: Limits { endpoints_max: config.flight.endpoints_max, ..Limits::default() },
         clock: clock.clone(),
         entropy: entropy.clone(),
     });
@@ -101,9 +101,20 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
             .in_config()
             .hint(format!("`meshgate check {}` shows everything that is wrong", mesh.display()))
     })?;
+    let kept = &config.flight.kept;
     let flight = Settings {
         max_message_bytes: config.flight.message_bytes_max,
         drain_s: config.flight.drain_s,
+        ticket_ttl_s: kept.ticket_ttl_s,
+        handle_ttl_s: kept.handle_ttl_s,
+        handles_max: kept.handles_max,
+        bindings_bytes_max: kept.bindings_bytes_max,
+        transaction_ttl_s: kept.transaction_ttl_s,
+        transactions_max: kept.transactions_max,
+        transaction_tables_max: kept.transaction_tables_max,
+        session_ttl_s: kept.session_ttl_s,
+        sessions_max: kept.sessions_max,
+        bearer_ttl_s: kept.bearer_ttl_s,
         ..Settings::new(secrets.seal, clock, entropy)
     };
     let mut chores = chores(&gateway, touches);
