@@ -34,8 +34,8 @@ pub(crate) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef, Erro
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
-/// The types of parameters that stand in a cast wherever they stand, always of the same type. JDBC can bind nothing but NULL to a
-/// parameter of which it is told nothing, so a cast is how its user says what a parameter is.
+/// The types of parameters that stand in a cast wherever they stand, always of the same type, and of those that limit rows. JDBC
+/// can bind nothing but NULL to a parameter of which it is told nothing, so a cast is how its user says what a parameter is.
 fn casts(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>, DataFusionError> {
     let mut found: HashMap<String, Option<DataType>> = HashMap::new();
     let mut stands = |id: &String, wanted: Option<&DataType>| {
@@ -45,6 +45,7 @@ fn casts(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>, DataFu
         }
     };
     plan.apply_with_subqueries(|plan| {
+        let limits = matches!(plan, LogicalPlan::Limit(_)).then_some(&DataType::Int64);
         plan.apply_expressions(|expr| {
             expr.apply(|expr| {
                 match expr {
@@ -54,7 +55,7 @@ fn casts(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>, DataFu
                             return Ok(TreeNodeRecursion::Jump);
                         }
                     }
-                    Expr::Placeholder(Placeholder { id, .. }) => stands(id, None),
+                    Expr::Placeholder(Placeholder { id, .. }) => stands(id, limits),
                     _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -196,6 +197,9 @@ mod tests {
         assert_eq!(types(vec![day.clone(), cast(one(), DataType::Utf8).alias("b")], 1), [DataType::Null]);
         assert_eq!(types(vec![day.clone(), one().alias("b")], 1), [DataType::Null]);
         assert_eq!(types(vec![one().alias("b"), day], 1), [DataType::Null]);
+        let plan = LogicalPlanBuilder::empty(true).limit_by_expr(Some(two()), Some(one()));
+        let limits = schema(&plan.and_then(LogicalPlanBuilder::build).expect("a plan"), 2).expect("types");
+        assert!(limits.fields().iter().all(|field| field.data_type() == &DataType::Int64));
         // Any value may be tried.
         assert_eq!(types(vec![try_cast(one(), DataType::Date32)], 1), [DataType::Null]);
     }
