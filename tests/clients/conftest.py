@@ -1,12 +1,15 @@
 """Fixtures: meshes are made once, gateways live as long as the test that started them."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 import gate
+import program
 import tables
+import typed
 
 SCALE = float(os.environ.get("MESHGATE_CLIENTS_SCALE", "0.01"))
 
@@ -56,3 +59,39 @@ def connection(tpch_gate):
     """An ADBC connection of somebody to the shared gateway."""
     with tpch_gate.connect(tpch_gate.token("somebody")) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def typed_mesh(tmp_path_factory) -> Path:
+    """The tables with a column of every type."""
+    return typed.write(tmp_path_factory.mktemp("typed") / "mesh")
+
+
+@pytest.fixture(scope="session")
+def typed_gate(typed_mesh, tmp_path_factory):
+    """A gateway over them, shared by tests that change nothing."""
+    process = gate.Gate(typed_mesh, tmp_path_factory.mktemp("typed-state") / "state").start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """Clients in other languages, started once and shared: programs("jdbc 18.3.0"), programs("go"), programs("old")."""
+    found = json.loads(os.environ.get("MESHGATE_CLIENTS_FOUND", "{}"))
+    missing = json.loads(os.environ.get("MESHGATE_CLIENTS_MISSING", "{}"))
+    running = {}
+
+    def start(name: str, **options) -> program.Program:
+        kind = name.split()[0]
+        if kind not in found:
+            pytest.skip(missing.get(kind, f"no {kind} client: run tests/clients/run.py"))
+        key = (name, *options.items())
+        if key not in running or running[key].process.poll() is not None:
+            log = tmp_path_factory.mktemp(kind) / "client.log"
+            running[key] = program.Program(program.command(name, Path(found[kind]), **options), log)
+        return running[key]
+
+    yield start
+    for client in running.values():
+        client.stop()

@@ -24,6 +24,13 @@ const OPTIONS: [(&str, &str); 3] =
     [("meshgate-wire-types", "wire_types"), (COMPRESSION, "ipc_compression"), ("meshgate-endpoints", "endpoints")];
 const COMPRESSION: &str = "meshgate-ipc-compression";
 
+/// Headers that stand for an option that the session does not set: many tools can be given a header, and run no statement
+/// before their own.
+const CATALOG: &str = "meshgate-catalog";
+const SCHEMA: &str = "meshgate-schema";
+const PURPOSE: &str = "meshgate-purpose";
+const TIMEZONE: &str = "meshgate-timezone";
+
 /// A call whose caller is known.
 pub(super) struct Call {
     pub(super) caller: Caller,
@@ -89,6 +96,7 @@ impl Inner {
                 options.set(option, Some(&value.to_ascii_lowercase()))?;
             }
         }
+        fill(&mut options, metadata)?;
         let compression = metadata.contains_key(COMPRESSION).then_some(options.ipc_compression);
         Ok(Call { caller, keys, options, compression, set_cookie: OnceLock::new(), new_bearer })
     }
@@ -175,6 +183,22 @@ fn from_header(metadata: &MetadataMap) -> Result<Credential, Error> {
     Ok(Credential::from_header(header)?)
 }
 
+/// Sets what the session leaves open as the headers say it.
+fn fill(options: &mut SessionOptions, metadata: &MetadataMap) -> Result<(), Error> {
+    let open = [
+        (CATALOG, "catalog", options.catalog.is_none()),
+        (SCHEMA, "schema", options.schema.is_none()),
+        (PURPOSE, "purpose", options.purpose.is_none()),
+        (TIMEZONE, "timezone", options.timezone.is_none()),
+    ];
+    for (header, option, _) in open.into_iter().filter(|(_, _, open)| *open) {
+        if let Some(value) = text(metadata, header) {
+            options.set(option, Some(value))?;
+        }
+    }
+    Ok(())
+}
+
 fn client(metadata: &MetadataMap, peer: Option<&Peer>) -> ClientInfo {
     ClientInfo {
         address: peer.and_then(|peer| peer.address),
@@ -188,10 +212,11 @@ fn text<'a>(metadata: &'a MetadataMap, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use meshgate_gateway::SessionOptions;
     use meshgate_identity::Credential;
     use tonic::metadata::MetadataMap;
 
-    use super::from_header;
+    use super::{fill, from_header};
     use crate::Error;
 
     #[test]
@@ -203,5 +228,20 @@ mod tests {
         assert!(matches!(from_header(&metadata), Ok(Credential::Basic { .. })));
         metadata.append("authorization", "Bearer x".parse().expect("ASCII"));
         assert!(matches!(from_header(&metadata), Err(Error::TwoCredentials)));
+    }
+
+    #[test]
+    fn headers_set_what_the_session_leaves_open() {
+        let mut metadata = MetadataMap::new();
+        for (header, value) in [("catalog", "sales"), ("schema", "orders"), ("purpose", "fraud"), ("timezone", "UTC")] {
+            let header = format!("meshgate-{header}").parse::<tonic::metadata::AsciiMetadataKey>().expect("a name");
+            metadata.insert(header, value.parse().expect("ASCII"));
+        }
+        let mut options = SessionOptions { catalog: Some("crm".to_owned()), ..SessionOptions::default() };
+        fill(&mut options, &metadata).expect("good values");
+        let told = [options.catalog, options.schema, options.purpose, options.timezone];
+        assert_eq!(told.map(|value| value.expect("set")), ["crm", "orders", "fraud", "UTC"]);
+        metadata.insert("meshgate-timezone", "Nowhere/Land".parse().expect("ASCII"));
+        assert!(fill(&mut SessionOptions::default(), &metadata).is_err());
     }
 }
