@@ -2,7 +2,6 @@
 
 import http.cookiejar
 import json
-import os
 import subprocess
 import urllib.error
 import urllib.parse
@@ -26,8 +25,8 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 class Provider:
     """`provider.mjs`, from start to end."""
 
-    def __init__(self, life_s: int = 600):
-        script = Path(os.environ["MESHGATE_CLIENTS_OIDC"]) / "provider.mjs"
+    def __init__(self, directory: Path, life_s: int = 600):
+        script = directory / "provider.mjs"
         self.process = subprocess.Popen(["node", script, json.dumps(CLIENTS), str(life_s)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.issuer = self._answer()["issuer"]
@@ -45,7 +44,10 @@ class Provider:
 
     def stop(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
 
     def configuration(self, **more) -> dict:
         """[[identity.oidc]] as the environment says it."""

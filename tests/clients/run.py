@@ -4,8 +4,8 @@
     MESHGATE_BIN=target/debug/meshgate tests/clients/run.py [pytest arguments]
 
 Only the standard library is needed: the clients are installed and built into a directory that is kept between runs. JDBC needs a
-JDK (17 or newer) and Maven, Go needs a toolchain, and clients of an older Arrow need a Python that it was made for. What
-is missing is said, and its tests are skipped.
+JDK (17 or newer) and Maven, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a Python that it
+was made for. What is missing is said, and its tests are skipped.
 
 MESHGATE_BIN                  the binary, required
 MESHGATE_CLIENTS_VENV         where the clients are kept (default ~/.cache/meshgate-clients)
@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 JDBC_DRIVERS = ["15.0.2", "18.3.0"]
 JDBC_DRIVER = "org.apache.arrow:flight-sql-jdbc-driver"
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-JAVA_MIN, GO_MIN = 17, (1, 25)
+JAVA_MIN, GO_MIN, NODE_MIN = 17, (1, 25), 20
 # Where pyarrow 15 can be installed.
 OLD_PYTHONS = ["3.12", "3.11", "3.10", "3.9"]
 INSTALL_LIMIT_S = 1200
@@ -116,6 +116,29 @@ def go(cache: Path) -> Path:
     return binary
 
 
+def oidc(cache: Path) -> Path:
+    """The OpenID provider with its libraries."""
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if absent:
+        raise Missing(f"OIDC is tested with a provider that needs Node.js {NODE_MIN}: no {', '.join(absent)}")
+    shown = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=60).stdout.strip()
+    version = re.match(r"v(\d+)", shown)
+    if version is None or int(version[1]) < NODE_MIN:
+        raise Missing(f"OIDC is tested with a provider that needs Node.js {NODE_MIN}: {shown or 'no version'}")
+    directory = cache / "oidc"
+    sources = [HERE / "oidc" / name for name in ("package.json", "package-lock.json", "provider.mjs")]
+    wanted = digest(sources, shown)
+    if not is_made(directory, wanted):
+        print(f"clients: installing the OpenID provider into {directory}", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        for source in sources:
+            shutil.copy(source, directory)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], check=True, timeout=INSTALL_LIMIT_S, cwd=directory)
+        made(directory, wanted)
+    return directory
+
+
 def digest(files: list[Path], *words: str) -> str:
     content = b"".join(file.read_bytes() for file in files)
     return hashlib.sha256(content + repr(words).encode()).hexdigest()
@@ -133,7 +156,7 @@ def made(directory: Path, wanted: str) -> None:
 def optional(cache: Path) -> tuple[dict, dict]:
     """Clients that need more than this Python: where they are, and why others are not."""
     found, missing = {}, {}
-    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python)):
+    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python), ("oidc", oidc)):
         try:
             found[name] = str(make(cache))
         except Missing as error:

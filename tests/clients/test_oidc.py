@@ -1,14 +1,12 @@
 """Access tokens of an OpenID provider: who comes in with one, how keys and tokens end, and what a driver does by itself."""
 
 import json
-import os
 import time
 
 import pytest
 from adbc_driver_flightsql import DatabaseOptions, OAuthFlowType, OAuthTokenType
 
 import gate
-import oidc_provider
 from authority import Authority, trusting, variables
 from test_adbc import SLOW
 
@@ -17,14 +15,10 @@ REGIONS = "SELECT count(*) FROM crm.customers.region"
 REFRESH_S = 1
 CLAIMS = {"user_claim": "preferred_username", "keys_refresh_s": REFRESH_S, "clock_skew_s": 0}
 
-pytestmark = pytest.mark.skipif("MESHGATE_CLIENTS_OIDC" not in os.environ, reason="the provider needs Node.js and npm")
-
 
 @pytest.fixture(scope="module")
-def provider():
-    process = oidc_provider.Provider()
-    yield process
-    process.stop()
+def provider(new_provider):
+    return new_provider()
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +117,9 @@ def test_a_token_is_exchanged(tls, provider):
         process.connect(**trust, **options)
 
 
-def test_tokens_for_others_and_of_others(oidc_gate, provider):
+def test_tokens_for_others_and_of_others(oidc_gate, provider, new_provider):
     assert "audience" in refused(oidc_gate, provider.token_of_client("urn:other"))
-    stranger = oidc_provider.Provider()
-    try:
-        other = refused(oidc_gate, stranger.token_of_client())
-    finally:
-        stranger.stop()
+    other = refused(oidc_gate, new_provider().token_of_client())
     header, claims, signature = provider.token_of_client().split(".")
     for forged in (f"{header}.{claims}.{signature[:-4]}AAAA", f"{header}.{claims}.", f"{header}.{signature}.{claims}"):
         assert refused(oidc_gate, forged) == other, "one text for whatever no issuer signed"
@@ -158,24 +148,21 @@ def accepted(process, token) -> bool:
         return False
 
 
-def test_a_provider_that_is_away(serve, tpch_mesh):
-    provider = oidc_provider.Provider()
-    try:
-        token = provider.token_of_client()
-        known = serve(tpch_mesh, **provider.configuration(**CLAIMS))
-        assert ask(known, token) == [5]
-        provider.tell("away")
-        time.sleep(REFRESH_S + 0.5)
-        assert ask(known, token) == [5], "the keys that are known serve on"
-        new = serve(tpch_mesh, **provider.configuration(**CLAIMS))
-        said = refused(new, token)
-        assert "unavailable" in said.lower() and "identity provider" in said and provider.issuer not in said, said
-        assert ask(new, new.token("ada")) == [5], "tokens of the gateway do not need it"
-        assert "cannot be fetched" in new.log_text()
-        provider.tell("back")
-        gate.wait_until(lambda: reached(new, token), "the provider is back", 20, pause_s=0.2)
-    finally:
-        provider.stop()
+def test_a_provider_that_is_away(serve, tpch_mesh, new_provider):
+    provider = new_provider()
+    token = provider.token_of_client()
+    known = serve(tpch_mesh, **provider.configuration(**CLAIMS))
+    assert ask(known, token) == [5]
+    provider.tell("away")
+    time.sleep(REFRESH_S + 0.5)
+    assert ask(known, token) == [5], "the keys that are known serve on"
+    new = serve(tpch_mesh, **provider.configuration(**CLAIMS))
+    said = refused(new, token)
+    assert "unavailable" in said.lower() and "identity provider" in said and provider.issuer not in said, said
+    assert ask(new, new.token("ada")) == [5], "tokens of the gateway do not need it"
+    assert "cannot be fetched" in new.log_text()
+    provider.tell("back")
+    gate.wait_until(lambda: reached(new, token), "the provider is back", 20, pause_s=0.2)
 
 
 def reached(process, token) -> bool:
@@ -186,22 +173,19 @@ def reached(process, token) -> bool:
         return False
 
 
-def test_a_token_that_expires_in_mid_session(serve, tpch_mesh):
+def test_a_token_that_expires_in_mid_session(serve, tpch_mesh, new_provider):
     """The statement that runs ends within seconds, the next is refused, and a new token carries on."""
-    provider = oidc_provider.Provider(life_s=6)
-    try:
-        process = serve(tpch_mesh, **provider.configuration(**CLAIMS))
-        with process.connect(provider.token_of_client()) as connection:
+    provider = new_provider(life_s=6)
+    process = serve(tpch_mesh, **provider.configuration(**CLAIMS))
+    with process.connect(provider.token_of_client()) as connection:
+        gate.fetch(connection, REGIONS)
+        begun = time.monotonic()
+        with pytest.raises(Exception) as cut:
+            gate.fetch(connection, SLOW)
+        assert 2 < time.monotonic() - begun < 6 + 5 + 4, cut.value
+        with pytest.raises(Exception, match="(?i)unauthenticated.*expired"):
             gate.fetch(connection, REGIONS)
-            begun = time.monotonic()
-            with pytest.raises(Exception) as cut:
-                gate.fetch(connection, SLOW)
-            assert 2 < time.monotonic() - begun < 6 + 5 + 4, cut.value
-            with pytest.raises(Exception, match="(?i)unauthenticated.*expired"):
-                gate.fetch(connection, REGIONS)
-        assert ask(process, provider.token_of_client()) == [5]
-    finally:
-        provider.stop()
+    assert ask(process, provider.token_of_client()) == [5]
 
 
 def test_no_token_is_kept(oidc_gate, provider):
