@@ -382,7 +382,8 @@ impl Gateway {
     ) -> PlanInput {
         let mut salt = [0; 32];
         self.entropy.fill(&mut salt);
-        let scope = QueryScope { now: view.request.now, salt };
+        let now = view.request.now;
+        let scope = QueryScope { now, salt };
         let reach = Reach {
             view,
             options: options.clone(),
@@ -397,6 +398,7 @@ impl Gateway {
             default_catalog: options.catalog.clone(),
             default_schema: options.schema.clone(),
             timezone: options.timezone.clone(),
+            now,
             parameters: statement.parameters.clone(),
             parts: options.endpoints.unwrap_or(1).min(self.kept.endpoints_max()),
         }
