@@ -216,9 +216,10 @@ pub(crate) fn ticket(info: &FlightInfo) -> Ticket {
 
 /// Waits until something holds, for a while.
 pub(crate) async fn eventually(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
+    let mut every = tokio::time::interval(Duration::from_millis(10));
     let waiting = async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            every.tick().await;
         }
     };
     assert!(tokio::time::timeout(within, waiting).await.is_ok(), "{what} within {within:?}");

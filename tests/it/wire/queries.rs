@@ -110,7 +110,7 @@ async fn b4_messages_fit_every_client() {
     let got = shop.clerk.query(&sql).await.expect("rows");
     let sizes = got.messages[1..].iter().map(Message::encoded_len).collect::<Vec<_>>();
     let good = sizes.iter().filter(|size| (3 * MIB / 2..=2 * MIB).contains(*size)).count();
-    assert!(sizes.len() >= 10 && good * 3 >= sizes.len() * 2, "{sizes:?}");
+    assert!(sizes.len() >= 5 && good * 3 >= sizes.len() * 2, "{sizes:?}");
     // One row that is larger than that comes all the same.
     let many = ["repeat('x', n)"; 6].iter().enumerate().map(|(at, text)| format!("{text} AS t{at}"));
     let sql = format!("SELECT {} FROM (SELECT 1000000 AS n UNION ALL SELECT 1) t", many.collect::<Vec<_>>().join(", "));
