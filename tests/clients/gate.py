@@ -16,11 +16,11 @@ START_LIMIT_S = 60
 CALL_LIMIT_S = 120
 
 
-def run(*arguments, stdin: str | None = None, limit_s: float = CALL_LIMIT_S, **variables) -> subprocess.CompletedProcess:
+def run(*arguments, stdin: str | None = None, limit_s: float = CALL_LIMIT_S, text: bool = True, **variables) -> subprocess.CompletedProcess:
     """A command of the binary, to its end."""
     command = [BINARY, *map(str, arguments)]
     environment = clean_environment() | {name: str(value) for name, value in variables.items()}
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=limit_s, env=environment)
+    return subprocess.run(command, input=stdin, capture_output=True, text=text, timeout=limit_s, env=environment)
 
 
 def clean_environment() -> dict:
@@ -48,14 +48,14 @@ class Gate:
         self.process = None
         self.ready = {}
 
-    def start(self, limit_s: float = START_LIMIT_S) -> "Gate":
+    def start(self, limit_s: float = START_LIMIT_S, flight: str = "127.0.0.1:0") -> "Gate":
         """Starts the process and waits until it answers."""
         self.state.mkdir(parents=True, exist_ok=True)
         ready = self.state.parent / f"{self.state.name}.ready.json"
         ready.unlink(missing_ok=True)
         self.log = self.state.parent / f"{self.state.name}.log"
         where = ["--mesh", self.mesh, "--state", self.state] if self.command == "serve" else ["--dir", self.state]
-        listen = ["--flight-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--ready-file", ready]
+        listen = ["--flight-listen", flight, "--http-listen", "127.0.0.1:0", "--ready-file", ready]
         environment = clean_environment() | {name: str(value) for name, value in self.variables.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -92,6 +92,11 @@ class Gate:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+
+    def restart(self) -> "Gate":
+        """Killed and started again at the same address, as a client sees it."""
+        self.kill()
+        return self.start(flight=self.ready["flight"])
 
     @property
     def url(self) -> str:

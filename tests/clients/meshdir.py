@@ -95,26 +95,49 @@ def write_product(directory: Path, product: Product) -> None:
 
 
 def column(field: pa.Field, more: dict) -> dict:
-    types = {"logicalType": logical_type(field.type), "physicalType": physical_type(field.type)}
-    return {"name": field.name} | types | {"required": not field.nullable} | more
+    return {"name": field.name} | described(field.type) | {"required": not field.nullable} | more
+
+
+def described(data_type: pa.DataType) -> dict:
+    """The type of a property, with the properties inside it."""
+    of = lambda field: {"name": field.name} | described(field.type)
+    if pa.types.is_list(data_type):
+        return {"logicalType": "array", "items": described(data_type.value_type)}
+    if pa.types.is_struct(data_type):
+        return {"logicalType": "object", "properties": [of(data_type.field(at)) for at in range(data_type.num_fields)]}
+    if pa.types.is_map(data_type):
+        parts = {"key": described(data_type.key_type), "value": described(data_type.item_type)}
+        return {"logicalType": "map", "map": parts}
+    logical = logical_type(data_type)
+    return ({"logicalType": logical} if logical else {}) | {"physicalType": physical_type(data_type)}
 
 
 def physical_type(data_type: pa.DataType) -> str:
     if pa.types.is_decimal(data_type):
         return f"decimal({data_type.precision},{data_type.scale})"
-    return {pa.int32(): "int", pa.int64(): "bigint", pa.date32(): "date"}.get(data_type, "string")
+    if pa.types.is_timestamp(data_type):
+        return "timestamp with time zone" if data_type.tz else "timestamp"
+    names = {
+        pa.bool_(): "boolean", pa.int8(): "tinyint", pa.int16(): "smallint", pa.int32(): "int", pa.int64(): "bigint",
+        pa.float32(): "real", pa.float64(): "double", pa.date32(): "date", pa.time64("us"): "time", pa.binary(): "binary",
+        pa.binary(4): "binary",
+    }
+    return names.get(data_type, "string")
 
 
-def logical_type(data_type: pa.DataType) -> str:
+def logical_type(data_type: pa.DataType) -> str | None:
     kinds = [
         (pa.types.is_integer, "integer"),
         (pa.types.is_boolean, "boolean"),
         (pa.types.is_date, "date"),
         (pa.types.is_timestamp, "timestamp"),
+        (pa.types.is_time, "time"),
         (pa.types.is_decimal, "number"),
         (pa.types.is_floating, "number"),
         (pa.types.is_string, "string"),
         (pa.types.is_large_string, "string"),
+        (pa.types.is_binary, None),
+        (pa.types.is_fixed_size_binary, None),
     ]
     return next(name for matches, name in kinds if matches(data_type))
 

@@ -3,38 +3,166 @@
 
     MESHGATE_BIN=target/debug/meshgate tests/clients/run.py [pytest arguments]
 
-Only the standard library is needed: the clients are installed into virtual environments that are kept between runs.
+Only the standard library is needed: the clients are installed and built into a directory that is kept between runs. JDBC needs a
+JDK (17 or newer) and Maven, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a Python that it
+was made for. What is missing is said, and its tests are skipped.
 
-MESHGATE_BIN             the binary, required
-MESHGATE_CLIENTS_VENV    where the environments are kept (default ~/.cache/meshgate-clients)
-MESHGATE_CLIENTS_SCALE   TPC-H scale factor (default 0.01)
-MESHGATE_CLIENTS_BOMBS   how large the bombs of test_hostile.py are (default 1)
-MESHGATE_CLIENTS_LIMIT_S the whole run is stopped after this time (default 3600)
-MESHGATE_STANDARDS_DIR   checkouts of the ODCS and ODPS repositories, whose examples are then checked as well
+MESHGATE_BIN                  the binary, required
+MESHGATE_CLIENTS_VENV         where the clients are kept (default ~/.cache/meshgate-clients)
+MESHGATE_CLIENTS_REQUIRE_ALL  1: fail if a client cannot be built here
+MESHGATE_CLIENTS_SCALE        TPC-H scale factor (default 0.01)
+MESHGATE_CLIENTS_BOMBS        how large the bombs of test_hostile.py are (default 1)
+MESHGATE_CLIENTS_LIMIT_S      the whole run is stopped after this time (default 3600)
+MESHGATE_STANDARDS_DIR        checkouts of the ODCS and ODPS repositories, whose examples are then checked as well
 """
 
 import hashlib
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# Versions of the JDBC driver; each is one jar with all that it needs.
+JDBC_DRIVERS = ["15.0.2", "18.3.0"]
+JDBC_DRIVER = "org.apache.arrow:flight-sql-jdbc-driver"
+MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+JAVA_MIN, GO_MIN, NODE_MIN = 17, (1, 25), 20
+# Where pyarrow 15 can be installed.
+OLD_PYTHONS = ["3.12", "3.11", "3.10", "3.9"]
+INSTALL_LIMIT_S = 1200
 
 
-def environment(directory: Path, requirements: Path) -> Path:
+class Missing(Exception):
+    """A client that this machine cannot have."""
+
+
+def environment(directory: Path, requirements: Path, base: str = sys.executable) -> Path:
     """The Python of an environment that has exactly these requirements; made anew when they change."""
     python = directory / "bin" / "python"
-    stamp = directory / "requirements.sha256"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
+    wanted = digest([requirements], base, sys.version)
+    if not python.exists() or not is_made(directory, wanted):
         print(f"clients: installing {requirements.name} into {directory}", flush=True)
-        venv.create(directory, with_pip=True, clear=True)
+        if base == sys.executable:
+            venv.create(directory, with_pip=True, clear=True)
+        else:
+            subprocess.run([base, "-m", "venv", "--clear", directory], check=True, timeout=INSTALL_LIMIT_S)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]
-        subprocess.run(pip, check=True, timeout=1200)
-        stamp.write_text(wanted)
+        subprocess.run(pip, check=True, timeout=INSTALL_LIMIT_S)
+        made(directory, wanted)
     return python
+
+
+def old_python(cache: Path) -> Path:
+    """An environment of clients of an older Arrow."""
+    def usable(base: str) -> bool:
+        shown = subprocess.run([base, "-c", "import venv, sys; print('%d.%d' % sys.version_info[:2])"],
+                               capture_output=True, text=True, timeout=60)
+        return shown.returncode == 0 and shown.stdout.strip() in OLD_PYTHONS
+
+    names = [sys.executable, *filter(None, (shutil.which(f"python{version}") for version in OLD_PYTHONS))]
+    base = next(filter(usable, names), None)
+    if base is None:
+        raise Missing(f"pyarrow 15 and flightsql-dbapi need one of Python {', '.join(OLD_PYTHONS)}")
+    return environment(cache / "old", HERE / "requirements-old.txt", base)
+
+
+def jdbc(cache: Path) -> Path:
+    """A directory with the classes of the Java client and the drivers' jars."""
+    absent = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
+    if absent:
+        raise Missing(f"JDBC needs a JDK and Maven: no {', '.join(absent)}")
+    shown = subprocess.run(["javac", "-version"], capture_output=True, text=True, timeout=60)
+    version = re.search(r"(\d+)", shown.stdout + shown.stderr)
+    if version is None or int(version[1]) < JAVA_MIN:
+        raise Missing(f"JDBC needs a JDK {JAVA_MIN}: {shown.stdout.strip() or shown.stderr.strip()}")
+    directory = cache / "jdbc"
+    sources = sorted((HERE / "jdbc").glob("*.java"))
+    wanted = digest(sources, version[1], *JDBC_DRIVERS)
+    if not is_made(directory, wanted):
+        print(f"clients: building the JDBC client into {directory}", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        subprocess.run(["javac", "-Xlint:all", "-Werror", "-d", directory / "classes", *sources], check=True, timeout=300)
+        for driver in JDBC_DRIVERS:
+            subprocess.run(["mvn", "-B", "-q", f"-Dmaven.repo.local={cache / 'maven'}", MAVEN_COPY,
+                            f"-Dartifact={JDBC_DRIVER}:{driver}", f"-DoutputDirectory={directory}"],
+                           check=True, timeout=INSTALL_LIMIT_S, cwd=directory)
+        made(directory, wanted)
+    return directory
+
+
+def go(cache: Path) -> Path:
+    """The Go client."""
+    if shutil.which("go") is None:
+        raise Missing(f"the Go client needs Go {GO_MIN[0]}.{GO_MIN[1]}: no go")
+    variables = os.environ | {"GOPATH": str(cache / "go" / "path"), "GOCACHE": str(cache / "go" / "build"),
+                              "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
+    shown = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, timeout=60, env=variables).stdout.strip()
+    version = re.match(r"go(\d+)\.(\d+)", shown)
+    if version is None or (int(version[1]), int(version[2])) < GO_MIN:
+        raise Missing(f"the Go client needs Go {GO_MIN[0]}.{GO_MIN[1]}: {shown or 'no version'}")
+    directory, binary = cache / "go", cache / "go" / "client"
+    wanted = digest(sorted((HERE / "go").glob("*")), shown)
+    if not is_made(directory, wanted):
+        print(f"clients: building the Go client into {directory}", flush=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["go", "build", "-o", binary, "."], check=True, timeout=INSTALL_LIMIT_S, cwd=HERE / "go", env=variables)
+        made(directory, wanted)
+    return binary
+
+
+def oidc(cache: Path) -> Path:
+    """The OpenID provider with its libraries."""
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if absent:
+        raise Missing(f"OIDC is tested with a provider that needs Node.js {NODE_MIN}: no {', '.join(absent)}")
+    shown = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=60).stdout.strip()
+    version = re.match(r"v(\d+)", shown)
+    if version is None or int(version[1]) < NODE_MIN:
+        raise Missing(f"OIDC is tested with a provider that needs Node.js {NODE_MIN}: {shown or 'no version'}")
+    directory = cache / "oidc"
+    sources = [HERE / "oidc" / name for name in ("package.json", "package-lock.json", "provider.mjs")]
+    wanted = digest(sources, shown)
+    if not is_made(directory, wanted):
+        print(f"clients: installing the OpenID provider into {directory}", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        for source in sources:
+            shutil.copy(source, directory)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], check=True, timeout=INSTALL_LIMIT_S, cwd=directory)
+        made(directory, wanted)
+    return directory
+
+
+def digest(files: list[Path], *words: str) -> str:
+    content = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(content + repr(words).encode()).hexdigest()
+
+
+def is_made(directory: Path, wanted: str) -> bool:
+    stamp = directory / "made.sha256"
+    return stamp.exists() and stamp.read_text() == wanted
+
+
+def made(directory: Path, wanted: str) -> None:
+    (directory / "made.sha256").write_text(wanted)
+
+
+def optional(cache: Path) -> tuple[dict, dict]:
+    """Clients that need more than this Python: where they are, and why others are not."""
+    found, missing = {}, {}
+    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python), ("oidc", oidc)):
+        try:
+            found[name] = str(make(cache))
+        except Missing as error:
+            missing[name] = str(error)
+            print(f"clients: NOT TESTED: {error}", flush=True)
+    return found, missing
 
 
 def main() -> int:
@@ -45,9 +173,15 @@ def main() -> int:
     cache = Path(os.environ.get("MESHGATE_CLIENTS_VENV", Path.home() / ".cache" / "meshgate-clients"))
     python = environment(cache / "clients", HERE / "requirements.txt")
     linter = environment(cache / "datacontract", HERE / "requirements-datacontract.txt")
+    found, missing = optional(cache)
+    if missing and os.environ.get("MESHGATE_CLIENTS_REQUIRE_ALL") == "1":
+        print("clients: MESHGATE_CLIENTS_REQUIRE_ALL=1, and not every client can be tested here", file=sys.stderr)
+        return 2
     variables = os.environ | {
         "MESHGATE_BIN": os.path.abspath(binary),
         "MESHGATE_DATACONTRACT": str(linter.parent / "datacontract"),
+        "MESHGATE_CLIENTS_FOUND": json.dumps(found),
+        "MESHGATE_CLIENTS_MISSING": json.dumps(missing),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     limit_s = float(os.environ.get("MESHGATE_CLIENTS_LIMIT_S", "3600"))

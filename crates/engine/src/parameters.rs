@@ -1,13 +1,16 @@
 //! Parameters: their types for who prepares, their values for who executes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr::{Cast, Placeholder};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use meshgate_model::PublicText;
 
 use crate::fault::planning;
@@ -21,12 +24,45 @@ const MEMORY_SHARE: usize = 4;
 /// One nullable field for each parameter, in order; type Null if nothing is known of it.
 pub(crate) fn schema(plan: &LogicalPlan, count: usize) -> Result<SchemaRef, Error> {
     let types = plan.get_parameter_types().map_err(planning)?;
+    let casts = casts(plan).map_err(planning)?;
     let fields = (1..=count).map(|number| {
         let name = format!("${number}");
-        let data_type = types.get(&name).cloned().flatten().unwrap_or(DataType::Null);
+        let data_type = types.get(&name).cloned().flatten().or_else(|| casts.get(&name).cloned().flatten());
+        let data_type = data_type.unwrap_or(DataType::Null);
         Field::new(name, data_type, true)
     });
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// The types of parameters that stand in a cast wherever they stand, always of the same type, and of those that limit rows. JDBC
+/// can bind nothing but NULL to a parameter of which it is told nothing, so a cast is how its user says what a parameter is.
+fn casts(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>, DataFusionError> {
+    let mut found: HashMap<String, Option<DataType>> = HashMap::new();
+    let mut stands = |id: &String, wanted: Option<&DataType>| {
+        let known = found.entry(id.clone()).or_insert_with(|| wanted.cloned());
+        if known.as_ref() != wanted {
+            *known = None;
+        }
+    };
+    plan.apply_with_subqueries(|plan| {
+        let limits = matches!(plan, LogicalPlan::Limit(_)).then_some(&DataType::Int64);
+        plan.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                match expr {
+                    Expr::Cast(Cast { expr, field }) => {
+                        if let Expr::Placeholder(Placeholder { id, .. }) = expr.as_ref() {
+                            stands(id, Some(field.data_type()));
+                            return Ok(TreeNodeRecursion::Jump);
+                        }
+                    }
+                    Expr::Placeholder(Placeholder { id, .. }) => stands(id, limits),
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// The plan for each row of values, bound by position.
@@ -109,12 +145,12 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, DictionaryArray, Int32Array, NullArray, RecordBatch, RunArray, StringArray};
-    use arrow::datatypes::Int32Type;
-    use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+    use arrow::datatypes::{DataType, Int32Type};
+    use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, cast, try_cast};
     use datafusion::prelude::{Expr, placeholder};
     use meshgate_model::{Failure, Fault};
 
-    use super::bind;
+    use super::{bind, schema};
     use crate::{Options, Request};
 
     fn plan() -> LogicalPlan {
@@ -144,6 +180,28 @@ mod tests {
         assert!(bound("SELECT ?", Arc::new(NullArray::new(usize::MAX >> 1)), &options).is_err());
         let runs = RunArray::<Int32Type>::try_new(&Int32Array::from(vec![i32::MAX]), &StringArray::from(vec!["a"]));
         assert!(bound("SELECT ?", Arc::new(runs.expect("one run")), &options).is_err());
+    }
+
+    #[test]
+    fn a_cast_tells_the_type_of_what_is_cast() {
+        let types = |select: Vec<Expr>, count| {
+            let plan = LogicalPlanBuilder::empty(true).project(select).and_then(LogicalPlanBuilder::build);
+            let schema = schema(&plan.expect("a plan"), count).expect("types");
+            schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>()
+        };
+        let (one, two) = (|| placeholder("$1"), || placeholder("$2"));
+        let day = cast(one(), DataType::Date32);
+        assert_eq!(types(vec![day.clone(), two()], 2), [DataType::Date32, DataType::Null]);
+        assert_eq!(types(vec![day.clone(), day.clone().is_null().alias("b")], 1), [DataType::Date32]);
+        // What is said twice and differently, or once and then left open, is not known.
+        assert_eq!(types(vec![day.clone(), cast(one(), DataType::Utf8).alias("b")], 1), [DataType::Null]);
+        assert_eq!(types(vec![day.clone(), one().alias("b")], 1), [DataType::Null]);
+        assert_eq!(types(vec![one().alias("b"), day], 1), [DataType::Null]);
+        let plan = LogicalPlanBuilder::empty(true).limit_by_expr(Some(two()), Some(one()));
+        let limits = schema(&plan.and_then(LogicalPlanBuilder::build).expect("a plan"), 2).expect("types");
+        assert!(limits.fields().iter().all(|field| field.data_type() == &DataType::Int64));
+        // Any value may be tried.
+        assert_eq!(types(vec![try_cast(one(), DataType::Date32)], 1), [DataType::Null]);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod settings;
 mod shelf;
 mod status;
 mod ticket;
+mod tls;
 mod transaction;
 mod wire;
 
@@ -39,4 +40,5 @@ mod fuzz;
 pub use error::Error;
 pub use serve::serve;
 pub use server::{FlightServer, service};
-pub use settings::{Settings, Tls};
+pub use settings::Settings;
+pub use tls::Tls;

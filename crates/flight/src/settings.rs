@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meshgate_model::{Clock, Entropy, Secret};
+use meshgate_model::{Clock, Entropy};
 
 /// Limits and identity of the Flight service. Every field has a default but the three that [`Settings::new`] takes.
 #[derive(Clone, Debug)]
@@ -41,17 +41,6 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Makes ids and nonces.
     pub entropy: Arc<dyn Entropy>,
-}
-
-/// A certificate for the listener, in PEM: TLS 1.2 and 1.3 are spoken with it, and nothing in the clear.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The chain.
-    pub certificate: String,
-    /// Its private key.
-    pub key: Secret,
-    /// Client certificates have to be signed by this one, if it is given. They open the connection, and say not who is there.
-    pub client_ca: Option<String>,
 }
 
 impl Settings {

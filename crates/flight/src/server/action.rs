@@ -23,7 +23,7 @@ use crate::session::messages::{
 };
 use crate::ticket::{Content, Ticket};
 use crate::wire::encode::schema_bytes;
-use crate::wire::types::wire_schema;
+use crate::wire::types::{parameter_schema, wire_schema};
 
 /// The values of `ActionCancelQueryResult.result`.
 const CANCEL_RESULT_CANCELLED: i32 = 1;
@@ -135,7 +135,7 @@ impl Inner {
         let rows = if is_update { Schema::empty() } else { description.schema.as_ref().clone() };
         let result = CreatePreparedStatementResult {
             dataset_schema: schema_bytes(&wire_schema(&rows, types))?,
-            parameter_schema: schema_bytes(&wire_schema(&description.parameters, types))?,
+            parameter_schema: schema_bytes(&parameter_schema(&description.parameters, types))?,
             is_update: Some(is_update),
             prepared_statement_handle: self.prepared.keep(
                 &self.sealer,

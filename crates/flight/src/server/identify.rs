@@ -24,6 +24,13 @@ const OPTIONS: [(&str, &str); 3] =
     [("meshgate-wire-types", "wire_types"), (COMPRESSION, "ipc_compression"), ("meshgate-endpoints", "endpoints")];
 const COMPRESSION: &str = "meshgate-ipc-compression";
 
+/// Headers that stand for an option that the session does not set: many tools can be given a header, and run no statement
+/// before their own.
+const CATALOG: &str = "meshgate-catalog";
+const SCHEMA: &str = "meshgate-schema";
+const PURPOSE: &str = "meshgate-purpose";
+const TIMEZONE: &str = "meshgate-timezone";
+
 /// A call whose caller is known.
 pub(super) struct Call {
     pub(super) caller: Caller,
@@ -73,9 +80,9 @@ impl Inner {
 
     async fn try_identify<T>(&self, request: &Request<T>) -> Result<Call, Error> {
         let metadata = request.metadata();
-        let (credential, bearer) = self.unwrap_bearer(credential(metadata)?);
-        let new_bearer = bearer.as_ref().and_then(|bearer| self.rotated(bearer, &credential));
         let peer = Peer::of(request.extensions());
+        let (credential, bearer) = self.unwrap_bearer(credential(metadata, peer)?);
+        let new_bearer = bearer.as_ref().and_then(|bearer| self.rotated(bearer, &credential));
         let caller = self.gateway.authenticate(credential, client(metadata, peer)).await?;
         let keys = Keys {
             owner: caller.fingerprint(),
@@ -89,6 +96,7 @@ impl Inner {
                 options.set(option, Some(&value.to_ascii_lowercase()))?;
             }
         }
+        fill(&mut options, metadata)?;
         let compression = metadata.contains_key(COMPRESSION).then_some(options.ipc_compression);
         Ok(Call { caller, keys, options, compression, set_cookie: OnceLock::new(), new_bearer })
     }
@@ -100,17 +108,18 @@ impl Inner {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Error> {
         let metadata = request.metadata();
-        let given = credential(metadata)?;
+        let peer = Peer::of(request.extensions());
+        let given = credential(metadata, peer)?;
         let (inner, _) = self.unwrap_bearer(given.clone());
-        self.gateway.authenticate(inner, client(metadata, Peer::of(request.extensions()))).await?;
+        self.gateway.authenticate(inner, client(metadata, peer)).await?;
         let answer = match given {
             Credential::Basic { user, password } => {
                 let session = fresh_id(self.settings.entropy.as_ref());
                 Some(self.bearer(session, &user, &password))
             }
             Credential::Bearer(token) => Some(format!("Bearer {}", token.expose())),
-            // What the client sent as its token, if anything, goes on to mean nobody.
-            Credential::Anonymous => text(metadata, AUTHORIZATION).map(str::to_owned),
+            // What the client sent as its token, if anything, goes on to mean nothing.
+            Credential::Anonymous | Credential::Certificate(_) => text(metadata, AUTHORIZATION).map(str::to_owned),
         };
         let one = futures::stream::iter([Ok(HandshakeResponse::default())]);
         let mut response = Response::new(one.boxed());
@@ -136,7 +145,7 @@ impl Inner {
         }
         match credential {
             Credential::Basic { user, password } => Some(self.bearer(*session, user, password)),
-            Credential::Bearer(_) | Credential::Anonymous => None,
+            Credential::Bearer(_) | Credential::Certificate(_) | Credential::Anonymous => None,
         }
     }
 
@@ -145,7 +154,7 @@ impl Inner {
     fn unwrap_bearer(&self, credential: Credential) -> (Credential, Option<(Id, Instant)>) {
         let opened = match &credential {
             Credential::Bearer(token) => bearer::open(&self.sealer, token, self.settings.clock.now()),
-            Credential::Basic { .. } | Credential::Anonymous => None,
+            Credential::Basic { .. } | Credential::Certificate(_) | Credential::Anonymous => None,
         };
         match opened {
             Some((session, until, credential)) => (credential, Some((session, until))),
@@ -154,7 +163,16 @@ impl Inner {
     }
 }
 
-fn credential(metadata: &MetadataMap) -> Result<Credential, Error> {
+/// What the header says; if it says nothing, the certificate that the connection came with.
+fn credential(metadata: &MetadataMap, peer: Option<&Peer>) -> Result<Credential, Error> {
+    let certificate = || peer?.certificate.clone().map(Credential::Certificate);
+    Ok(match from_header(metadata)? {
+        Credential::Anonymous => certificate().unwrap_or(Credential::Anonymous),
+        given => given,
+    })
+}
+
+fn from_header(metadata: &MetadataMap) -> Result<Credential, Error> {
     let mut headers = metadata.get_all(AUTHORIZATION).iter();
     let Some(header) = headers.next() else { return Ok(Credential::Anonymous) };
     // SECURITY: a proxy may have checked one of them and passed on both.
@@ -163,6 +181,22 @@ fn credential(metadata: &MetadataMap) -> Result<Credential, Error> {
     }
     let header = header.to_str().map_err(|_| Error::Malformed("the `authorization` header is not ASCII"))?;
     Ok(Credential::from_header(header)?)
+}
+
+/// Sets what the session leaves open as the headers say it.
+fn fill(options: &mut SessionOptions, metadata: &MetadataMap) -> Result<(), Error> {
+    let open = [
+        (CATALOG, "catalog", options.catalog.is_none()),
+        (SCHEMA, "schema", options.schema.is_none()),
+        (PURPOSE, "purpose", options.purpose.is_none()),
+        (TIMEZONE, "timezone", options.timezone.is_none()),
+    ];
+    for (header, option, _) in open.into_iter().filter(|(_, _, open)| *open) {
+        if let Some(value) = text(metadata, header) {
+            options.set(option, Some(value))?;
+        }
+    }
+    Ok(())
 }
 
 fn client(metadata: &MetadataMap, peer: Option<&Peer>) -> ClientInfo {
@@ -178,20 +212,36 @@ fn text<'a>(metadata: &'a MetadataMap, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use meshgate_gateway::SessionOptions;
     use meshgate_identity::Credential;
     use tonic::metadata::MetadataMap;
 
-    use super::credential;
+    use super::{fill, from_header};
     use crate::Error;
 
     #[test]
     fn one_authorization_header_or_none() {
         let mut metadata = MetadataMap::new();
-        assert!(matches!(credential(&metadata), Ok(Credential::Anonymous)));
+        assert!(matches!(from_header(&metadata), Ok(Credential::Anonymous)));
         metadata.append("authorization", "Basic YTpi".parse().expect("ASCII"));
         metadata.append_bin("auth-token-bin", tonic::metadata::MetadataValue::from_bytes(b""));
-        assert!(matches!(credential(&metadata), Ok(Credential::Basic { .. })));
+        assert!(matches!(from_header(&metadata), Ok(Credential::Basic { .. })));
         metadata.append("authorization", "Bearer x".parse().expect("ASCII"));
-        assert!(matches!(credential(&metadata), Err(Error::TwoCredentials)));
+        assert!(matches!(from_header(&metadata), Err(Error::TwoCredentials)));
+    }
+
+    #[test]
+    fn headers_set_what_the_session_leaves_open() {
+        let mut metadata = MetadataMap::new();
+        for (header, value) in [("catalog", "sales"), ("schema", "orders"), ("purpose", "fraud"), ("timezone", "UTC")] {
+            let header = format!("meshgate-{header}").parse::<tonic::metadata::AsciiMetadataKey>().expect("a name");
+            metadata.insert(header, value.parse().expect("ASCII"));
+        }
+        let mut options = SessionOptions { catalog: Some("crm".to_owned()), ..SessionOptions::default() };
+        fill(&mut options, &metadata).expect("good values");
+        let told = [options.catalog, options.schema, options.purpose, options.timezone];
+        assert_eq!(told.map(|value| value.expect("set")), ["crm", "orders", "fraud", "UTC"]);
+        metadata.insert("meshgate-timezone", "Nowhere/Land".parse().expect("ASCII"));
+        assert!(fill(&mut SessionOptions::default(), &metadata).is_err());
     }
 }

@@ -7,6 +7,8 @@ use meshgate_gateway::WireTypes;
 
 /// Field metadata that may leave. SECURITY: everything else may say things about tables that nobody decided to show.
 const FIELD_METADATA: [&str; 2] = ["ARROW:extension:name", "ARROW:extension:metadata"];
+const PRECISION: &str = "ARROW:FLIGHT:SQL:PRECISION";
+const SCALE: &str = "ARROW:FLIGHT:SQL:SCALE";
 /// Schema metadata that may leave begins with this: the gateway's own words about the query.
 const SCHEMA_METADATA: &str = "meshgate";
 /// The widest decimal of 128 bits.
@@ -15,10 +17,43 @@ const DECIMAL128_PRECISION_MAX: u8 = 38;
 /// The schema of the engine's rows as it goes on the wire. FlightInfo, DoGet, prepared statements and table schemas all
 /// use this function, so that they agree.
 pub(crate) fn wire_schema(schema: &Schema, types: WireTypes) -> SchemaRef {
-    let fields: Vec<_> = schema.fields().iter().map(|field| wire_field(field, types)).collect();
+    let fields: Vec<_> = schema.fields().iter().map(|field| sized(wire_field(field, types))).collect();
     let metadata = schema.metadata().iter().filter(|(key, _)| key.starts_with(SCHEMA_METADATA));
     let metadata = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
     Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+/// The types of parameters as clients are told of them. JDBC sends milliseconds as the digits of whatever unit it is told of, so
+/// it is told of milliseconds. Values are cast to what the statement wants from whatever type they come in.
+pub(crate) fn parameter_schema(schema: &Schema, types: WireTypes) -> SchemaRef {
+    let wire = wire_schema(schema, types);
+    if types == WireTypes::Native {
+        return wire;
+    }
+    let fields = wire.fields().iter().map(|field| {
+        let data_type = match field.data_type() {
+            DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+            DataType::Time32(_) | DataType::Time64(_) => DataType::Time32(TimeUnit::Millisecond),
+            _ => return field.clone(),
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// JDBC knows how many digits a decimal column of a result has from its metadata alone, and else says 0.
+fn sized(field: FieldRef) -> FieldRef {
+    let (DataType::Decimal32(precision, scale)
+    | DataType::Decimal64(precision, scale)
+    | DataType::Decimal128(precision, scale)
+    | DataType::Decimal256(precision, scale)) = field.data_type()
+    else {
+        return field;
+    };
+    let mut metadata = field.metadata().clone();
+    metadata.insert(PRECISION.to_owned(), precision.to_string());
+    metadata.insert(SCALE.to_owned(), scale.to_string());
+    Arc::new(field.as_ref().clone().with_metadata(metadata))
 }
 
 fn wire_field(field: &FieldRef, types: WireTypes) -> FieldRef {

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Anchors, Audit, Cache, Config, Flight, Http, Identity, Kept, Log, Overrides, State, Tls};
-use super::{credentials, machine, raw};
+use super::{Anchors, Audit, Cache, Config, Flight, Http, Kept, Log, Overrides, State, Tls};
+use super::{credentials, identity, machine, raw};
 use meshgate_engine::Options;
 use meshgate_state::Home;
 
@@ -16,8 +16,10 @@ const MIB: u64 = 1024 * 1024;
 const FLIGHT_LISTEN: &str = "127.0.0.1:31337";
 const HTTP_LISTEN: &str = "127.0.0.1:31338";
 
-pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
+pub(super) fn resolve(mut raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
     let state = state(&raw.state, overrides)?;
+    let tls = tls(std::mem::take(&mut raw.flight.tls))?;
+    let identity = identity::resolve(raw.identity, tls.as_ref().and_then(|tls| tls.client_ca.as_ref()))?;
     let credentials = raw.credentials.iter().map(|(name, raw)| Ok((name.clone(), credentials::resolve(name, raw)?)));
     Ok(Config {
         environment: raw.environment,
@@ -27,13 +29,10 @@ pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
             drain_s: u32::try_from(raw.flight.drain_s.unwrap_or(30)).unwrap_or(u32::MAX),
             kept: kept(&raw.flight)?,
             endpoints_max: number("flight.endpoints_max", raw.flight.endpoints_max.unwrap_or(16))?,
-            tls: tls(raw.flight.tls)?,
+            tls,
         },
         http: Http { listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)? },
-        identity: Identity {
-            anonymous: raw.identity.anonymous.unwrap_or(false),
-            password_login: raw.identity.password_login.unwrap_or(true),
-        },
+        identity,
         engine: engine(&raw.engine, &state.directory)?,
         cache: Cache { footers_bytes: mib("cache.footers_mib", raw.cache.footers_mib.unwrap_or(256))? as u64 },
         credentials: credentials.collect::<Outcome<_>>()?,
@@ -75,8 +74,14 @@ fn tls(raw: raw::Tls) -> Outcome<Option<Tls>> {
         Trouble::config(format!("`flight.tls.{key}` is of no use without `flight.tls.{other}`"))
             .hint("TLS needs the PEM files of a certificate and of its key; without TLS leave all of [flight.tls] out")
     };
+    if raw.client_certificates.is_some() && raw.client_ca.is_none() {
+        return Err(lacks("client_certificates", "client_ca"));
+    }
+    let client_certificate_optional = matches!(raw.client_certificates, Some(raw::ClientCertificates::Optional));
     match (raw.certificate, raw.key, raw.client_ca) {
-        (Some(certificate), Some(key), client_ca) => Ok(Some(Tls { certificate, key, client_ca })),
+        (Some(certificate), Some(key), client_ca) => {
+            Ok(Some(Tls { certificate, key, client_ca, client_certificate_optional }))
+        }
         (Some(_), None, _) => Err(lacks("certificate", "key")),
         (None, Some(_), _) => Err(lacks("key", "certificate")),
         (None, None, Some(_)) => Err(lacks("client_ca", "certificate")),

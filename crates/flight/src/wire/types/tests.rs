@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit, UnionFields, UnionMode};
 use meshgate_gateway::WireTypes;
 
-use super::{wire_schema, wire_type};
+use super::{parameter_schema, wire_schema, wire_type};
 
 fn item(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", data_type, true))
@@ -117,4 +117,43 @@ fn items_of_lists_are_called_alike() {
     let expected = DataType::List(item(DataType::List(item(DataType::Int64))));
     assert_eq!(wire_type(&nested, WireTypes::Compatible), expected);
     assert_eq!(wire_type(&nested, WireTypes::Native), nested);
+}
+
+#[test]
+fn decimals_of_a_result_say_their_digits() {
+    let fields = vec![
+        Field::new("narrow", DataType::Decimal64(12, 2), false),
+        Field::new("wide", DataType::Decimal256(50, 0), true),
+        Field::new("other", DataType::Int64, true),
+        Field::new("inner", DataType::List(item(DataType::Decimal128(9, 2))), true),
+    ];
+    for types in [WireTypes::Compatible, WireTypes::Native] {
+        let wire = wire_schema(&Schema::new(fields.clone()), types);
+        let said = |column: usize, key: &str| wire.field(column).metadata().get(key).map(String::as_str);
+        let digits = |column| (said(column, "ARROW:FLIGHT:SQL:PRECISION"), said(column, "ARROW:FLIGHT:SQL:SCALE"));
+        assert_eq!(digits(0), (Some("12"), Some("2")));
+        // What does not fit goes as text, which has no digits to tell.
+        let kept = types == WireTypes::Native;
+        assert_eq!(digits(1), if kept { (Some("50"), Some("0")) } else { (None, None) });
+        assert_eq!((digits(2), digits(3)), ((None, None), (None, None)));
+        assert_eq!(wire_schema(&wire, types), wire, "a fixed point");
+    }
+}
+
+#[test]
+fn times_are_bound_in_milliseconds() {
+    let zone = Some("UTC".into());
+    let pairs = [
+        (DataType::Timestamp(TimeUnit::Nanosecond, None), DataType::Timestamp(TimeUnit::Millisecond, None)),
+        (DataType::Timestamp(TimeUnit::Second, zone.clone()), DataType::Timestamp(TimeUnit::Millisecond, zone)),
+        (DataType::Time64(TimeUnit::Nanosecond), DataType::Time32(TimeUnit::Millisecond)),
+        (DataType::Date32, DataType::Date32),
+        (DataType::Utf8View, DataType::Utf8),
+        (DataType::Null, DataType::Null),
+    ];
+    for (wanted, told) in pairs {
+        let schema = Schema::new(vec![Field::new("$1", wanted.clone(), true)]);
+        let types = |types| parameter_schema(&schema, types).field(0).data_type().clone();
+        assert_eq!((types(WireTypes::Compatible), types(WireTypes::Native)), (told, wanted));
+    }
 }
