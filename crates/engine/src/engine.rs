@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use chrono::DateTime;
 use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SessionStateBuilder;
@@ -250,15 +251,18 @@ impl Session {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(planning)?;
+        // Without it `now()` and its like are not functions of anything.
+        let now = DateTime::from_timestamp_micros(input.now.micros())
+            .ok_or_else(|| Error::Internal { what: "the time is out of range".to_owned() })?;
         let state = SessionStateBuilder::new_from_existing(engine.functions.clone())
             .with_config(config)
             .with_runtime_env(environment)
             // SECURITY: the names that the optimizer makes up are numbered here; with one counter for all, a plan would
             // tell how many queries others have asked meanwhile.
             .with_execution_props(if mutant("all queries share a counter") {
-                engine.functions.execution_props().clone()
+                engine.functions.execution_props().clone().with_query_execution_start_time(now)
             } else {
-                ExecutionProps::new()
+                ExecutionProps::new().with_query_execution_start_time(now)
             })
             .build();
         Ok(Self { state, cancelled: CancellationToken::new(), recursion_rows_max: engine.options.recursion_rows_max })
