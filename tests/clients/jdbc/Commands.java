@@ -45,7 +45,9 @@ final class Commands {
             case "rows":
                 return rows(connection, rest.get(0));
             case "strings":
-                return strings(connection, rest.get(0));
+                return plain(connection, rest.get(0), ResultSet::getString);
+            case "objects":
+                return plain(connection, rest.get(0), (result, at) -> Values.written(result.getObject(at)));
             case "prepared":
                 return prepared(connection, rest.get(0), rest.subList(1, rest.size()));
             case "describe":
@@ -91,15 +93,19 @@ final class Commands {
         }
     }
 
-    /** What tools that show text ask for. */
-    private static Object strings(Connection connection, String sql) throws SQLException {
+    private interface Getter {
+        Object of(ResultSet result, int at) throws SQLException;
+    }
+
+    /** What tools get that ask for every value in one way. */
+    private static Object plain(Connection connection, String sql, Getter getter) throws SQLException {
         List<Object> rows = new ArrayList<>();
         try (Statement statement = connection.createStatement(); ResultSet result = statement.executeQuery(sql)) {
             while (result.next()) {
                 List<Object> row = new ArrayList<>();
                 for (int at = 1; at <= result.getMetaData().getColumnCount(); at++) {
-                    String text = result.getString(at);
-                    row.add(result.wasNull() ? null : text);
+                    Object value = getter.of(result, at);
+                    row.add(result.wasNull() ? null : value);
                 }
                 rows.add(row);
             }
