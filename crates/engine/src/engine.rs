@@ -244,7 +244,7 @@ impl Session {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(planning)?;
-        let state = SessionStateBuilder::new_from_existing(engine.functions.clone())
+        let mut state = SessionStateBuilder::new_from_existing(engine.functions.clone())
             .with_config(config)
             .with_runtime_env(environment)
             // SECURITY: the names that the optimizer makes up are numbered here; with one counter for all, a plan would
@@ -255,6 +255,8 @@ impl Session {
                 ExecutionProps::new()
             })
             .build();
+        // What `now()` and `current_date` mean for all of the query.
+        state.mark_start_execution();
         Ok(Self { state, cancelled: CancellationToken::new(), recursion_rows_max: engine.options.recursion_rows_max })
     }
 
