@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import gate
+import oidc_provider
 import program
 import tables
 import typed
@@ -75,21 +76,41 @@ def typed_gate(typed_mesh, tmp_path_factory):
     process.kill()
 
 
+def found(kind: str) -> Path:
+    """Where run.py put a client; the test is skipped if this machine cannot have it."""
+    where = json.loads(os.environ.get("MESHGATE_CLIENTS_FOUND", "{}")).get(kind)
+    if where is None:
+        why = json.loads(os.environ.get("MESHGATE_CLIENTS_MISSING", "{}"))
+        pytest.skip(why.get(kind, f"no {kind} client: run tests/clients/run.py"))
+    return Path(where)
+
+
+@pytest.fixture(scope="module")
+def new_provider():
+    """Starts OpenID providers: new_provider(life_s=...)."""
+    directory, started = found("oidc"), []
+
+    def start(**options) -> oidc_provider.Provider:
+        started.append(oidc_provider.Provider(directory, **options))
+        return started[-1]
+
+    yield start
+    for provider in started:
+        provider.stop()
+
+
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory):
     """Clients in other languages, started once and shared: programs("jdbc 18.3.0"), programs("go"), programs("old")."""
-    found = json.loads(os.environ.get("MESHGATE_CLIENTS_FOUND", "{}"))
-    missing = json.loads(os.environ.get("MESHGATE_CLIENTS_MISSING", "{}"))
     running = {}
 
     def start(name: str, **options) -> program.Program:
         kind = name.split()[0]
-        if kind not in found:
-            pytest.skip(missing.get(kind, f"no {kind} client: run tests/clients/run.py"))
+        directory = found(kind)
         key = (name, *options.items())
         if key not in running or running[key].process.poll() is not None:
             log = tmp_path_factory.mktemp(kind) / "client.log"
-            running[key] = program.Program(program.command(name, Path(found[kind]), **options), log)
+            running[key] = program.Program(program.command(name, directory, **options), log)
         return running[key]
 
     yield start

@@ -5,8 +5,8 @@
     tests/clients/run.py --toolchains       # whether all of them can be built here: 0, or 1 and what is missing
 
 Only the standard library is needed: the clients are installed and built into a directory that is kept between runs. JDBC needs a
-JDK (17 or newer) and Maven, Go needs a toolchain, and clients of an older Arrow need a Python that it was made for. What
-is missing is said, and its tests are skipped.
+JDK (17 or newer) and Maven, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a Python that it
+was made for. What is missing is said, and its tests are skipped.
 
 MESHGATE_BIN                  the binary, required
 MESHGATE_CLIENTS_VENV         where the clients are kept (default ~/.cache/meshgate-clients)
@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 JDBC_DRIVERS = ["15.0.2", "18.3.0"]
 JDBC_DRIVER = "org.apache.arrow:flight-sql-jdbc-driver"
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-JAVA_MIN, GO_MIN = 17, (1, 25)
+JAVA_MIN, GO_MIN, NODE_MIN = 17, (1, 25), 20
 # Where pyarrow 15 can be installed.
 OLD_PYTHONS = ["3.12", "3.11", "3.10", "3.9"]
 INSTALL_LIMIT_S = 1200
@@ -94,6 +94,18 @@ def go_version() -> str:
     return shown.stdout.strip()
 
 
+def node_version() -> str:
+    wanted = f"OIDC is tested with a provider that needs Node.js {NODE_MIN}"
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if absent:
+        raise Missing(f"{wanted}: no {', '.join(absent)}")
+    shown = run(["node", "--version"]).stdout.strip()
+    version = re.match(r"v(\d+)", shown)
+    if version is None or int(version[1]) < NODE_MIN:
+        raise Missing(f"{wanted}: {shown or 'no version'}")
+    return shown
+
+
 def jdbc(cache: Path, version: str) -> Path:
     """A directory with the classes of the Java client and the drivers' jars."""
     directory = cache / "jdbc"
@@ -131,8 +143,24 @@ def old(cache: Path, base: str) -> Path:
     return environment(cache / "old", HERE / "requirements-old.txt", base)
 
 
+def oidc(cache: Path, version: str) -> Path:
+    """The OpenID provider with its libraries."""
+    directory = cache / "oidc"
+    sources = [HERE / "oidc" / name for name in ("package.json", "package-lock.json", "provider.mjs")]
+    wanted = digest(sources, version)
+    if not is_made(directory, wanted):
+        print(f"clients: installing the OpenID provider into {directory}", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        for source in sources:
+            shutil.copy(source, directory)
+        build(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=directory)
+        made(directory, wanted)
+    return directory
+
+
 # Clients that need more than this Python: what they need, and how they are made of it.
-OPTIONAL = {"jdbc": (java_version, jdbc), "go": (go_version, go), "old": (old_base, old)}
+OPTIONAL = {"jdbc": (java_version, jdbc), "go": (go_version, go), "old": (old_base, old), "oidc": (node_version, oidc)}
 
 
 def toolchains() -> tuple[dict, dict]:
@@ -172,7 +200,7 @@ def made(directory: Path, wanted: str) -> None:
 def optional(cache: Path) -> tuple[dict, dict]:
     """Clients that need more than this Python: where they are, and why others are not."""
     found, missing = {}, {}
-    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python)):
+    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python), ("oidc", oidc)):
         try:
             found[name] = str(make(cache))
         except Missing as error:

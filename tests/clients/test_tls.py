@@ -1,73 +1,22 @@
-"""TLS on the Flight port: who is let in over it, who is refused, and that a certificate makes nobody anybody."""
+"""TLS on the Flight port: who is let in over it, who is refused, and whom a certificate stands for."""
 
-import datetime
-import ipaddress
 import json
+import shutil
 import socket
 import ssl
 import time
-from pathlib import Path
 
 import pyarrow.flight as flight
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
 
 import gate
+from authority import Authority, trusting, variables
 
 REGIONS = "SELECT count(*) FROM crm.customers.region"
 # A client that waits longer for a refusal hangs.
 REFUSAL_LIMIT_S = 20
-
-
-class Authority:
-    """A certificate authority whose files lie in one directory."""
-
-    def __init__(self, directory: Path, name: str):
-        self.directory, self.name = directory, name
-        self.private = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._sign(name, self.private, None, self.private, authority=True)
-        self.file = self._write(f"{name}.crt", pem(self.certificate))
-
-    def issue(self, name: str, addresses=()) -> tuple[Path, Path]:
-        """Files of a certificate for a server (with addresses) or a client, and of its key."""
-        private = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(name, private, addresses, self.private, authority=False)
-        key = private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return self._write(f"{self.name}-{name}.crt", pem(certificate)), self._write(f"{self.name}-{name}.key", key)
-
-    def _sign(self, name, private, addresses, signer, authority):
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
-        now = datetime.datetime.now(datetime.timezone.utc)
-        builder = (
-            x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(private.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=2))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if not authority:
-            use = ExtendedKeyUsageOID.SERVER_AUTH if addresses else ExtendedKeyUsageOID.CLIENT_AUTH
-            builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-        if addresses:
-            names = [x509.IPAddress(ipaddress.ip_address(one)) if one[0].isdigit() else x509.DNSName(one)
-                     for one in addresses]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(signer, hashes.SHA256())
-
-    def _write(self, name: str, content: bytes) -> Path:
-        file = self.directory / name
-        file.write_bytes(content)
-        file.chmod(0o600)
-        return file
-
-
-def pem(certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +33,6 @@ def others(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(ours):
     return ours.issue("gateway", ["gate.example.org", "127.0.0.1"])
-
-
-def variables(server, **more) -> dict:
-    """[flight.tls] as the environment says it."""
-    files = {"certificate": server[0], "key": server[1]} | more
-    return {f"MESHGATE_FLIGHT__TLS__{key.upper()}": file for key, file in files.items()}
 
 
 @pytest.fixture(scope="module")
@@ -113,15 +56,6 @@ def mutual_gate(tpch_mesh, ours, server, tmp_path_factory):
 @pytest.fixture(scope="module")
 def client_certificate(ours):
     return ours.issue("client")
-
-
-def trusting(authority: Authority, client=None) -> dict:
-    """Options of ADBC: whom to trust, and with which certificate to come."""
-    options = {DatabaseOptions.TLS_ROOT_CERTS.value: authority.file.read_text()}
-    if client:
-        options[DatabaseOptions.MTLS_CERT_CHAIN.value] = client[0].read_text()
-        options[DatabaseOptions.MTLS_PRIVATE_KEY.value] = client[1].read_text()
-    return options
 
 
 def refused(call):
@@ -331,3 +265,97 @@ def test_drains(serve, tpch_mesh, ours, server):
         gate.fetch(connection, REGIONS)
         process.process.terminate()
         assert process.process.wait(60) == 0
+
+
+SERVICES = """[
+  {certificate = "uri:spiffe://example.org/etl", service = "etl", groups = ["loaders"], attributes = {region = "eu"}},
+  {certificate = "cn:reports", service = "reports"},
+]""".replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def services_gate(tpch_mesh, ours, server, tmp_path_factory):
+    """A gateway that knows some services by their certificates, and asks others for something else."""
+    more = {"MESHGATE_IDENTITY__MTLS": SERVICES, "MESHGATE_FLIGHT__TLS__CLIENT_CERTIFICATES": "optional"}
+    state = tmp_path_factory.mktemp("services") / "state"
+    process = gate.Gate(tpch_mesh, state, **variables(server, client_ca=ours.file), **more).start()
+    yield process
+    process.kill()
+
+
+def last_principal(process):
+    trail = [json.loads(line)["record"] for file in sorted((process.state / "audit").glob("audit-*.jsonl"))
+             for line in file.read_text().splitlines()]
+    who = [record["principal"] for record in trail if record.get("principal")][-1]
+    return who["kind"], who["name"], who["groups"], who["authentication"]
+
+
+def test_a_certificate_stands_for_a_service(services_gate, ours):
+    etl = ours.issue("any", names=["dns:any.example.org", "uri:spiffe://example.org/etl"])
+    assert ask(services_gate, None, **trusting(ours, etl)) == [5]
+    assert last_principal(services_gate) == ("service", "etl", ["loaders"], "certificate")
+    assert ask(services_gate, None, **trusting(ours, ours.issue("reports"))) == [5]
+    assert last_principal(services_gate) == ("service", "reports", [], "certificate")
+    # A token says more than the certificate of the connection.
+    assert ask(services_gate, services_gate.token("ada"), **trusting(ours, etl)) == [5]
+    assert last_principal(services_gate)[:2] == ("user", "ada")
+    assert ask(services_gate, services_gate.token("bob"), **trusting(ours)) == [5], "a certificate is not required here"
+
+
+def test_other_certificates_stand_for_nobody(services_gate, ours, others):
+    stranger = ours.issue("stranger", names=["uri:spiffe://example.org/etl/2", "dns:reports"])
+    said = refused(lambda: ask(services_gate, None, **trusting(ours, stranger)))
+    assert "unauthenticated" in said.lower() and "stands for no service" in said, said
+    assert "credential" in refused(lambda: ask(services_gate, None, **trusting(ours)))
+    refused(lambda: ask(services_gate, None, **trusting(ours, others.issue("reports"))))
+    etl = ours.issue("any", names=["uri:spiffe://example.org/etl"])
+    assert "unauthenticated" in refused(lambda: ask(services_gate, "mg_wrong", **trusting(ours, etl))).lower(), \
+        "a wrong token is not made good by a certificate"
+
+
+def test_a_certificate_ends_on_an_open_connection(services_gate, ours):
+    short = ours.issue("reports", life_s=4)
+    with services_gate.connect(**trusting(ours, short)) as connection:
+        assert gate.fetch(connection, REGIONS)[0].to_pylist() == [5]
+        gate.wait_until(lambda: "expired" in failure(connection), "the certificate's end", 15, pause_s=0.2)
+
+
+def failure(connection) -> str:
+    try:
+        gate.fetch(connection, REGIONS)
+        return ""
+    except Exception as error:
+        return str(error)
+
+
+def test_a_renewed_certificate(serve, tpch_mesh, ours, others, tmp_path):
+    """New connections get what the files say now; open ones go on; what cannot be used changes nothing."""
+    files = tmp_path / "gateway.crt", tmp_path / "gateway.key"
+
+    def put(authority):
+        for source, target in zip(authority.issue("renewed", ["127.0.0.1"]), files):
+            shutil.copy(source, target)
+
+    put(ours)
+    process = serve(tpch_mesh, **variables(files))
+    token = process.token("ada")
+    with process.connect(token, **trusting(ours)) as connection:
+        assert gate.fetch(connection, REGIONS)[0].to_pylist() == [5]
+        put(others)
+        gate.wait_until(lambda: reaches(process, token, others), "the new certificate", 15, pause_s=0.2)
+        refused(lambda: ask(process, token, **trusting(ours)))
+        assert gate.fetch(connection, REGIONS)[0].to_pylist() == [5], "the open connection goes on"
+    files[0].write_text("nothing\n")
+    gate.wait_until(lambda: "stays in force" in process.log_text(), "the complaint", 15)
+    assert str(files[0]) in process.log_text()
+    assert ask(process, token, **trusting(others)) == [5]
+    put(ours)
+    gate.wait_until(lambda: reaches(process, token, ours), "the mended certificate", 15, pause_s=0.2)
+
+
+def reaches(process, token, authority) -> bool:
+    try:
+        return ask(process, token, **trusting(authority)) == [5]
+    except Exception as error:  # any other failure is none of the certificate's
+        assert "certificate" in str(error) or "handshake" in str(error), error
+        return False

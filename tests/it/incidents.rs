@@ -50,7 +50,7 @@ async fn people_of(world: &World) -> [meshgate_gateway::Caller; 2] {
 async fn incident_5_a_plan_of_one_is_not_run_for_another() {
     let world = world().await;
     let [steward, analyst] = people_of(&world).await;
-    let (options, statement) = (SessionOptions::default(), Statement { sql: SQL.to_owned(), parameters: None });
+    let (options, statement) = (SessionOptions::default(), Statement { sql: SQL.to_owned(), ..Statement::default() });
     let planned = world.gateway.plan(&steward, &options, &statement).await.expect("a plan");
     let stream = world.gateway.execute(&analyst, &options, planned.id, &statement).await.expect("a plan of its own");
     let rows: Vec<_> = futures::TryStreamExt::try_collect(stream.batches).await.expect("rows");

@@ -147,7 +147,7 @@ const QUERIES: &[&str] = &[
 
 /// How a world answers: sizes of batches, rows, errors.
 async fn answer(world: &World, reader: &Caller, sql: &str) -> String {
-    let (options, statement) = (SessionOptions::default(), Statement { sql: sql.to_owned(), parameters: None });
+    let (options, statement) = (SessionOptions::default(), Statement { sql: sql.to_owned(), ..Statement::default() });
     let answered = async {
         let planned = world.gateway.plan(reader, &options, &statement).await?;
         let mut rows = world.gateway.execute(reader, &options, planned.id, &statement).await?.batches;

@@ -13,6 +13,7 @@
 //! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
+//! * `wire`: Flight SQL as it travels, each line of the checklist, and what drivers do.
 
 mod attack;
 mod canaries;
@@ -27,3 +28,4 @@ mod policies;
 mod probes;
 mod slt;
 mod spine;
+mod wire;

@@ -13,7 +13,7 @@ use meshgate_testkit::rows_text;
 use crate::mesh::{builder, world};
 
 fn statement(sql: &str) -> Statement {
-    Statement { sql: sql.to_owned(), parameters: None }
+    Statement { sql: sql.to_owned(), ..Statement::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +203,8 @@ async fn parameters_bind_by_position_once_per_row() {
         RecordBatch::try_from_iter([("0", ids), ("1", names)]).expect("values")
     };
     let sql = "SELECT id FROM crm.people.people WHERE id >= ? AND region = ? ORDER BY id";
-    let described = world.gateway.describe(&analyst, &SessionOptions::default(), sql).await.expect("a description");
+    let described =
+        world.gateway.describe(&analyst, &SessionOptions::default(), &statement(sql)).await.expect("a description");
     assert_eq!(described.parameters.fields().len(), 2);
     assert!(described.parameters.fields().iter().all(|field| field.is_nullable()));
     let rows = values(vec![2, 3], vec!["EU", "EU"]);

@@ -34,7 +34,7 @@ use crate::plan::result_schema;
 use crate::pool::QueryPool;
 use crate::request::Kind;
 use crate::text::PIN_MARK;
-use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, reads, recursion, twins};
+use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, parts, reads, recursion, twins};
 
 /// Plans and executes over governed tables.
 pub struct Engine {
@@ -131,22 +131,29 @@ impl Engine {
     pub async fn plan(self: &Arc<Self>, input: PlanInput) -> Result<Plan, Error> {
         let engine = self.clone();
         self.on_query_threads(async move {
-            let session = Session::of(&engine, &input)?;
+            let mut session = Session::of(&engine, &input)?;
             let (logical, tables) = session.logical(&input).await?;
             let bound = match logical {
                 Logical::Listing(table) => {
                     let plans = vec![rows_of(explain::columns(&table).map_err(planning)?)?];
-                    return Ok(session.finish(plans, None, &tables));
+                    return Ok(session.finish(plans, None, &tables, 1));
                 }
                 Logical::Explain(plan) => {
                     let plan = session.state.optimize(&plan).map_err(planning)?;
                     let physical = if for_owner(&tables) { Some(session.physical(&plan).await?) } else { None };
                     let plans = vec![rows_of(explain::of(&plan, physical.as_deref()).map_err(planning)?)?];
-                    return Ok(session.finish(plans, None, &tables));
+                    return Ok(session.finish(plans, None, &tables, 1));
                 }
                 Logical::Query(plan) => {
                     parameters::bind(plan, &input.request, input.parameters.as_ref(), &engine.options)?
                 }
+            };
+            let parts = if input.parts > 1 && parts::can_be_parted(&bound, &tables, &engine.options) {
+                // One partition has one order.
+                session.state.config_mut().options_mut().execution.target_partitions = 1;
+                input.parts
+            } else {
+                1
             };
             let mut schema = None;
             let mut plans = Vec::with_capacity(bound.len());
@@ -155,7 +162,7 @@ impl Engine {
                 schema.get_or_insert_with(|| result_schema(plan.schema().as_arrow()));
                 plans.push(session.physical(&plan).await?);
             }
-            Ok(session.finish(plans, schema, &tables))
+            Ok(session.finish(plans, schema, &tables, parts))
         })
         .await
     }
@@ -211,7 +218,7 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-type Tables = HashMap<TableName, Arc<GovernedTable>>;
+pub(crate) type Tables = HashMap<TableName, Arc<GovernedTable>>;
 
 /// Whether all stored tables of a statement are the principal's own, and there is one.
 fn for_owner(tables: &Tables) -> bool {
@@ -320,12 +327,18 @@ impl Session {
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)
     }
 
-    fn finish(self, plans: Vec<Arc<dyn ExecutionPlan>>, schema: Option<SchemaRef>, tables: &Tables) -> Plan {
+    fn finish(
+        self,
+        plans: Vec<Arc<dyn ExecutionPlan>>,
+        schema: Option<SchemaRef>,
+        tables: &Tables,
+        parts: u32,
+    ) -> Plan {
         let touched = tables.values().filter_map(|table| table.lineage());
         let lineage = touched.map(|lineage| ((lineage.table.clone(), lineage.snapshot.clone()), lineage.clone()));
         let lineage = lineage.collect::<BTreeMap<_, _>>().into_values().collect();
         let schema = schema.or_else(|| plans.first().map(|plan| result_schema(&plan.schema()))).unwrap_or_else(empty);
-        Plan { schema, plans, context: self.state.task_ctx(), cancelled: self.cancelled, lineage }
+        Plan { schema, plans, context: self.state.task_ctx(), cancelled: self.cancelled, lineage, parts }
     }
 }
 

@@ -23,6 +23,7 @@ mod fault;
 mod fenced;
 mod options;
 mod parameters;
+mod parts;
 mod plan;
 mod pool;
 mod reads;

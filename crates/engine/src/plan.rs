@@ -26,6 +26,8 @@ pub struct PlanInput {
     pub timezone: Option<String>,
     /// Values of parameters; the statement runs once per row.
     pub parameters: Option<RecordBatch>,
+    /// In how many parts the result is wanted; a plan that cannot be parted has one.
+    pub parts: u32,
 }
 
 /// A planned query. It can be executed once.
@@ -35,12 +37,18 @@ pub struct Plan {
     pub(crate) context: Arc<TaskContext>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) lineage: Vec<Lineage>,
+    pub(crate) parts: u32,
 }
 
 impl Plan {
     /// The schema of the rows, the same that describing the statement gives.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// In how many parts the rows can be had: planned again over the same versions, it gives them in the same order.
+    pub fn parts(&self) -> u32 {
+        self.parts
     }
 
     /// The governed tables that the query reads, sorted by address.

@@ -1,4 +1,5 @@
-//! TCP connections with an identity: sessions of clients that know neither cookies nor bearers hang on it.
+//! Connections with an identity: sessions of clients that know neither cookies nor bearers hang on it, and with TLS the
+//! client's certificate.
 
 use std::io::IoSlice;
 use std::net::IpAddr;
@@ -6,13 +7,27 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, stream};
+use meshgate_identity::ClientCertificate;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tonic::Extensions;
-use tonic::transport::server::{Connected, TlsConnectInfo};
+use tonic::transport::server::Connected;
+
+/// A client that does not speak TLS, or does not finish its greeting, is not waited for.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that may be greeting at once; others wait in the listener's queue.
+const GREETINGS_MAX: usize = 1024;
+/// After the operating system could not give a connection, most likely for want of file handles.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Which connection a request came over.
 #[derive(Clone, Debug)]
@@ -21,36 +36,90 @@ pub(crate) struct Peer {
     pub(crate) connection: u64,
     /// Where it comes from.
     pub(crate) address: Option<IpAddr>,
+    /// The certificate it came with, which TLS has checked.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Peer {
-    /// The peer of a request, with or without TLS.
+    /// The peer of a request.
     pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
-        extensions.get::<Self>().or_else(|| Some(extensions.get::<TlsConnectInfo<Self>>()?.get_ref()))
+        extensions.get()
     }
 }
 
+/// What is spoken on new connections: TLS as the watched value says, or nothing but TCP.
+pub(crate) type TlsConfigs = Option<watch::Receiver<Arc<ServerConfig>>>;
+
 /// A connection that tells when it is closed.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     peer: Peer,
     closed: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
-/// The connections of a listener.
+/// The connections of a listener, each when its greeting is done.
 pub(crate) fn connections(
     listener: TcpListener,
+    tls: TlsConfigs,
     closed: Arc<dyn Fn(u64) + Send + Sync>,
 ) -> impl Stream<Item = std::io::Result<Connection>> {
-    let next = AtomicU64::new(0);
-    TcpListenerStream::new(listener).map(move |stream| {
-        let stream = stream?;
+    let accepting = Accepting { listener, tls, closed, next: AtomicU64::new(0), greetings: JoinSet::new() };
+    stream::unfold(accepting, |mut accepting| async { Some((Ok(accepting.next().await), accepting)) })
+}
+
+struct Accepting {
+    listener: TcpListener,
+    tls: TlsConfigs,
+    closed: Arc<dyn Fn(u64) + Send + Sync>,
+    next: AtomicU64,
+    greetings: JoinSet<Option<Connection>>,
+}
+
+impl Accepting {
+    async fn next(&mut self) -> Connection {
+        loop {
+            tokio::select! {
+                Some(greeted) = self.greetings.join_next() => if let Ok(Some(connection)) = greeted {
+                    return connection;
+                },
+                accepted = self.listener.accept(), if self.greetings.len() < GREETINGS_MAX => match accepted {
+                    Ok((stream, address)) => self.greet(stream, address.ip()),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn greet(&mut self, stream: TcpStream, address: IpAddr) {
         // Messages are whole when they are written: waiting for more only delays them.
-        stream.set_nodelay(true)?;
-        let address = stream.peer_addr().ok().map(|address| address.ip());
-        let peer = Peer { connection: next.fetch_add(1, Ordering::Relaxed), address };
-        Ok(Connection { stream, peer, closed: closed.clone() })
-    })
+        if stream.set_nodelay(true).is_err() {
+            // The client is gone already.
+            return;
+        }
+        let acceptor = self.tls.as_ref().map(|configs| TlsAcceptor::from(configs.borrow().clone()));
+        let (connection, closed) = (self.next.fetch_add(1, Ordering::Relaxed), self.closed.clone());
+        self.greetings.spawn(async move {
+            let Some(acceptor) = acceptor else {
+                let peer = Peer { connection, address: Some(address), certificate: None };
+                return Some(Connection { stream: Either::Left(stream), peer, closed });
+            };
+            let stream = match tokio::time::timeout(GREETING_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::debug!(%address, %error, "a client's TLS greeting failed");
+                    return None;
+                }
+                Err(_) => return None,
+            };
+            let chain = stream.get_ref().1.peer_certificates();
+            let certificate = chain.and_then(|chain| ClientCertificate::from_der(chain.first()?));
+            let peer = Peer { connection, address: Some(address), certificate: certificate.map(Arc::new) };
+            Some(Connection { stream: Either::Right(Box::new(stream)), peer, closed })
+        });
+    }
 }
 
 impl Connected for Connection {

@@ -18,6 +18,9 @@ pub enum Error {
     /// A ticket or handle that is forged, expired, closed, or somebody else's. All of them look alike.
     #[error("unknown ticket or handle")]
     Gone,
+    /// A transaction that is forged, has ended or expired, or is somebody else's.
+    #[error("unknown transaction")]
+    NoTransaction,
     /// A message that does not say what it should.
     #[error("malformed request: {0}")]
     Malformed(&'static str),
@@ -62,6 +65,9 @@ pub enum Error {
     /// The listener failed.
     #[error("the Flight listener failed")]
     Transport(#[from] tonic::transport::Error),
+    /// The services could not be described.
+    #[error("gRPC reflection failed")]
+    Reflection(#[from] crate::reflection::Unreflected),
     /// Any of these, in a query that has an id.
     #[error("query {id}")]
     InQuery {
@@ -76,16 +82,14 @@ pub enum Error {
 impl Error {
     /// Says in which query it happened.
     pub(crate) fn in_query(id: QueryId) -> impl Fn(Error) -> Error {
-        move |error| match error {
-            Error::InQuery { .. } => error,
-            other => Error::InQuery { id, source: Box::new(other) },
-        }
+        move |error| if error.query().is_some() { error } else { Error::InQuery { id, source: Box::new(error) } }
     }
 
     /// The query in which it happened.
     pub(crate) fn query(&self) -> Option<QueryId> {
         match self {
             Self::InQuery { id, .. } => Some(*id),
+            Self::Gateway(error) => error.query(),
             _ => None,
         }
     }
@@ -97,12 +101,14 @@ impl Failure for Error {
             Self::Gateway(error) => error.fault(),
             Self::Credential(error) => error.fault(),
             Self::TwoCredentials => Fault::Unauthenticated,
-            Self::Gone => Fault::NotFound,
+            Self::Gone | Self::NoTransaction => Fault::NotFound,
             Self::Malformed(_) | Self::Parameters(_) | Self::NotAnUpdate | Self::Inexact { .. } => Fault::Invalid,
             Self::Unsupported(_) => Fault::Unsupported,
             Self::TooLarge { .. } => Fault::Limited,
             Self::Stopped(_) | Self::Client(_) => Fault::Cancelled,
-            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) => Fault::Internal,
+            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) | Self::Reflection(_) => {
+                Fault::Internal
+            }
             Self::InQuery { source, .. } => source.fault(),
         }
     }
@@ -116,6 +122,9 @@ impl Failure for Error {
             }
             Self::Gone => PublicText::new("the ticket or handle is unknown or has expired")
                 .hint("run or prepare the statement again"),
+            Self::NoTransaction => {
+                PublicText::new("the transaction is unknown, has ended or has expired").hint("begin another")
+            }
             Self::Malformed(what) => PublicText::new(format!("the request cannot be read: {what}")),
             Self::Parameters(_) => PublicText::new("the parameters cannot be read as Arrow data"),
             Self::NotAnUpdate => {
@@ -132,7 +141,9 @@ impl Failure for Error {
             }
             Self::Stopped(why) => PublicText::new(*why),
             Self::Client(_) => PublicText::new("the client ended its stream"),
-            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) => PublicText::internal(),
+            Self::Encode(_) | Self::Flight(_) | Self::Task(_) | Self::Transport(_) | Self::Reflection(_) => {
+                PublicText::internal()
+            }
             Self::InQuery { source, .. } => source.public(),
         }
     }

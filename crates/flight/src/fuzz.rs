@@ -9,7 +9,7 @@ use arrow_flight::sql::{
     CommandStatementQuery, CommandStatementUpdate, ProstMessageExt, TicketStatementQuery,
 };
 use meshgate_fuzzing::{Counting, Fuzz};
-use meshgate_gateway::{Description, SessionOptions, StatementKind};
+use meshgate_gateway::{Description, Part, SessionOptions, Settled, StatementKind};
 use meshgate_identity::Credential;
 use meshgate_model::{Epoch, Fingerprint, Instant, QueryId, Secret};
 use prost::Message;
@@ -38,8 +38,15 @@ fn tickets() -> Vec<Ticket> {
     let mut options = SessionOptions::default();
     options.set("catalog", Some("sales")).expect("a good option");
     let query = |sql: &str, parameters| {
-        let query =
-            QueryTicket { id: QueryId(42), epoch: Epoch(3), sql: sql.to_owned(), options: options.clone(), parameters };
+        let query = QueryTicket {
+            id: QueryId(42),
+            epoch: Epoch(3),
+            sql: sql.to_owned(),
+            options: options.clone(),
+            parameters,
+            snapshots: vec![Settled { table: sql.to_owned(), asked: String::new(), version: "7".to_owned() }],
+            part: Part { index: 1, of: 2 },
+        };
         Ticket { owner: ANA, until: Instant(1000), content: Content::Query(Box::new(query)) }
     };
     vec![
@@ -92,7 +99,7 @@ fn fuzz_handle() {
     let handles = [0, 1, 2].map(|_| {
         let empty = Arc::new(Schema::empty());
         let description = Description { kind: StatementKind::Query, schema: empty.clone(), parameters: empty };
-        all.keep(&sealer, ANA, Prepared::new("SELECT ?".to_owned(), SessionOptions::default(), description))
+        all.keep(&sealer, ANA, Prepared::new("SELECT ?".to_owned(), SessionOptions::default(), description, None))
     });
     let inputs = handles.iter().map(|bytes| bytes.to_vec()).chain([sealer.seal(Purpose::Ticket, b"claim")]);
     Fuzz::bytes("handle").all(inputs).inputs(50_000).run(|input| {
@@ -117,7 +124,7 @@ fn fuzz_bearer() {
         let text = String::from_utf8_lossy(input).into_owned();
         let known = bearers.contains(&text);
         match bearer::open(&sealer, &Secret::new(text), Instant(9)) {
-            Some((_, Credential::Basic { .. })) if known => Ok("accepted".to_owned()),
+            Some((_, _, Credential::Basic { .. })) if known => Ok("accepted".to_owned()),
             None if !known => Ok("refused".to_owned()),
             other => Err(format!("known: {known}, opened: {other:?}")),
         }

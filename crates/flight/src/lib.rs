@@ -3,9 +3,10 @@
 //! This crate turns commands into calls of [`meshgate_gateway::Gateway`] and answers into messages. It neither plans nor
 //! authorises; it knows nothing of products, policies or tables. The HTTP wire is `http`.
 //!
-//! * [`serve`], [`Settings`], [`Tls`]: a listener with the Flight and health services until the shutdown.
+//! * [`serve`], [`Settings`], [`Tls`]: a listener with the Flight, health and reflection services until the shutdown.
 //! * [`FlightServer`]: the Flight service itself; `server/` has one file for each kind of call.
 //! * `seal`, `ticket`, `prepared`: claims that leave the house sealed and are checked when they come back.
+//! * `transaction`: statements that read the same versions of tables; `handle`: sealed ids of what is kept here.
 //! * `parameters`, `binding`: values bound to parameters, decoded and held within limits.
 //! * `session`: options that last longer than a call, and how a call finds its session.
 //! * `wire/`: the schema and the bytes of results: compatible types, message sizes, encoding.
@@ -15,9 +16,11 @@
 mod binding;
 mod connection;
 mod error;
+mod handle;
 mod metadata;
 mod parameters;
 mod prepared;
+mod reflection;
 mod running;
 mod seal;
 mod serve;
@@ -27,6 +30,8 @@ mod settings;
 mod shelf;
 mod status;
 mod ticket;
+mod tls;
+mod transaction;
 mod wire;
 
 #[cfg(test)]
@@ -35,4 +40,5 @@ mod fuzz;
 pub use error::Error;
 pub use serve::serve;
 pub use server::{FlightServer, service};
-pub use settings::{Settings, Tls};
+pub use settings::Settings;
+pub use tls::Tls;

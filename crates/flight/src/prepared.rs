@@ -7,15 +7,15 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use meshgate_gateway::{Description, SessionOptions};
-use meshgate_model::{Entropy, Fingerprint, mutant};
+use meshgate_model::{Entropy, Fingerprint};
 use parking_lot::Mutex;
-use prost::Message;
 
 use crate::binding::{Bound, Budget};
 use crate::seal::{Purpose, Sealer};
-use crate::shelf::{Id, Shelf, fresh_id};
+use crate::shelf::{Shelf, fresh_id};
 use crate::ticket::Parameters;
-use crate::{Error, Settings};
+use crate::transaction::Transaction;
+use crate::{Error, Settings, handle};
 
 /// Parameters up to this size travel in tickets; larger ones stay here.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -29,6 +29,8 @@ pub(crate) struct Prepared {
     pub(crate) options: SessionOptions,
     /// What it is.
     pub(crate) description: Description,
+    /// The transaction in which it was prepared.
+    pub(crate) transaction: Option<Arc<Transaction>>,
     /// What was bound last. It belongs to the handle: clients execute the handle they got first, whatever a binding
     /// returned.
     bound: Mutex<Option<Arc<Bound>>>,
@@ -45,8 +47,13 @@ pub(crate) struct PreparedStatements {
 
 impl Prepared {
     /// Nothing is bound yet.
-    pub(crate) fn new(sql: String, options: SessionOptions, description: Description) -> Self {
-        Self { sql, options, description, bound: Mutex::default() }
+    pub(crate) fn new(
+        sql: String,
+        options: SessionOptions,
+        description: Description,
+        transaction: Option<Arc<Transaction>>,
+    ) -> Self {
+        Self { sql, options, description, transaction, bound: Mutex::default() }
     }
 
     /// What is bound.
@@ -85,19 +92,18 @@ impl PreparedStatements {
     pub(crate) fn keep(&self, sealer: &Sealer, owner: Fingerprint, prepared: Prepared) -> Bytes {
         let id = fresh_id(self.entropy.as_ref());
         self.statements.put(owner, id, Arc::new(prepared));
-        let handle = HandleMessage { owner: owner.0.to_vec(), id: id.to_vec() };
-        sealer.seal(Purpose::Handle, &handle.encode_to_vec()).into()
+        handle::seal(sealer, Purpose::Handle, owner, id)
     }
 
     /// The statement of a handle.
     pub(crate) fn find(&self, sealer: &Sealer, owner: Fingerprint, handle: &[u8]) -> Result<Arc<Prepared>, Error> {
-        let id = open(sealer, owner, handle).ok_or(Error::Gone)?;
+        let id = handle::open(sealer, Purpose::Handle, owner, handle).ok_or(Error::Gone)?;
         self.statements.get(owner, &id).ok_or(Error::Gone)
     }
 
     /// Forgets the statement of a handle, if there is one.
     pub(crate) fn close(&self, sealer: &Sealer, owner: Fingerprint, handle: &[u8]) {
-        if let Some(id) = open(sealer, owner, handle) {
+        if let Some(id) = handle::open(sealer, Purpose::Handle, owner, handle) {
             self.statements.take(owner, &id);
         }
     }
@@ -130,22 +136,6 @@ impl PreparedStatements {
     }
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct HandleMessage {
-    #[prost(bytes = "vec", tag = "1")]
-    owner: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    id: Vec<u8>,
-}
-
-fn open(sealer: &Sealer, owner: Fingerprint, handle: &[u8]) -> Option<Id> {
-    let claim = sealer.open(Purpose::Handle, handle)?;
-    let message = HandleMessage::decode(claim.as_slice())
-        .ok()
-        .filter(|message| message.owner == owner.0 || mutant("a handle is anybody's"))?;
-    message.id.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -168,7 +158,7 @@ mod tests {
     fn prepared() -> Prepared {
         let empty = Arc::new(Schema::empty());
         let description = Description { kind: StatementKind::Query, schema: empty.clone(), parameters: empty };
-        Prepared::new("SELECT ?".to_owned(), SessionOptions::default(), description)
+        Prepared::new("SELECT ?".to_owned(), SessionOptions::default(), description, None)
     }
 
     fn batch(value: i64) -> RecordBatch {

@@ -7,10 +7,19 @@ use meshgate_model::{Fingerprint, QueryId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::shelf::Shelf;
+use crate::{Error, Settings};
+
+/// Why a stream ends that its owner has cancelled.
+const CANCELLED: &str = "the query was cancelled";
+
 /// All running streams.
 #[derive(Debug)]
 pub(crate) struct Running {
     streams: Arc<Mutex<Streams>>,
+    /// Queries whose tickets are good for nothing any more. One that is forgotten here has tickets that have expired,
+    /// unless an owner cancels more queries than there is room for.
+    cancelled: Shelf<()>,
     gateway_stops: watch::Receiver<bool>,
 }
 
@@ -27,22 +36,36 @@ pub(crate) struct Stop {
 
 impl Running {
     /// Streams end once the watched value is true.
-    pub(crate) fn new(gateway_stops: watch::Receiver<bool>) -> Self {
-        Self { streams: Arc::default(), gateway_stops }
+    pub(crate) fn new(settings: &Settings, gateway_stops: watch::Receiver<bool>) -> Self {
+        let cancelled = Shelf::new(settings.handles_max, settings.ticket_ttl_s, settings.clock.clone());
+        Self { streams: Arc::default(), cancelled, gateway_stops }
     }
 
-    /// Lists a stream. A query that is redeemed twice has two.
-    pub(crate) fn begin(&self, id: QueryId, owner: Fingerprint) -> Stop {
+    /// Lists a stream that is about to begin. A query that is redeemed twice has two; one that was cancelled has none.
+    pub(crate) fn begin(&self, id: QueryId, owner: Fingerprint) -> Result<Stop, Error> {
         let asked = Arc::new(Notify::new());
         self.streams.lock().entry(id).or_default().push((owner, asked.clone()));
-        Stop { id, asked, gateway_stops: self.gateway_stops.clone(), streams: self.streams.clone() }
+        let stop = Stop { id, asked, gateway_stops: self.gateway_stops.clone(), streams: self.streams.clone() };
+        self.check(id, owner).map(|()| stop)
     }
 
-    /// Stops the owner's streams of a query; says whether there were any.
-    pub(crate) fn cancel(&self, id: QueryId, owner: Fingerprint) -> bool {
+    /// Fails for a query that was cancelled.
+    pub(crate) fn check(&self, id: QueryId, owner: Fingerprint) -> Result<(), Error> {
+        if self.cancelled.get(owner, &id.0.to_be_bytes()).is_some() { Err(Error::Stopped(CANCELLED)) } else { Ok(()) }
+    }
+
+    /// Whether there are any of a query.
+    #[cfg(test)]
+    pub(crate) fn streams(&self, id: QueryId) -> bool {
+        self.streams.lock().contains_key(&id)
+    }
+
+    /// Stops the owner's streams of a query, and those that would have begun later.
+    pub(crate) fn cancel(&self, id: QueryId, owner: Fingerprint) {
+        self.cancelled.put(owner, id.0.to_be_bytes(), ());
         let streams = self.streams.lock();
         let of_owner = streams.get(&id).into_iter().flatten().filter(|stream| stream.0 == owner);
-        of_owner.map(|(_, asked)| asked.notify_one()).count() > 0
+        of_owner.for_each(|(_, asked)| asked.notify_one());
     }
 }
 
@@ -62,7 +85,7 @@ impl Stop {
             }
         };
         tokio::select! {
-            () = self.asked.notified() => "the query was cancelled",
+            () = self.asked.notified() => CANCELLED,
             () = gateway => "the gateway shut down while the query ran",
         }
     }
@@ -82,10 +105,16 @@ impl Drop for Stop {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use meshgate_model::{Fingerprint, QueryId};
     use tokio::sync::watch;
 
     use super::Running;
+    use crate::Settings;
+    use crate::seal::tests::Counting;
+    use crate::shelf::tests::Hand;
 
     const ANA: Fingerprint = Fingerprint([1; 32]);
     const BEN: Fingerprint = Fingerprint([2; 32]);
@@ -93,18 +122,21 @@ mod tests {
     #[tokio::test]
     async fn the_owner_or_the_gateway_stops_a_stream() {
         let (stop_all, stops) = watch::channel(false);
-        let running = Running::new(stops);
-        let first = running.begin(QueryId(1), ANA);
-        let again = running.begin(QueryId(1), ANA);
-        let other = running.begin(QueryId(2), ANA);
-        assert!(!running.cancel(QueryId(1), BEN));
-        assert!(running.cancel(QueryId(1), ANA));
+        let settings = Settings::new([0; 32], Arc::new(Hand::default()), Arc::new(Counting::default()));
+        let running = Running::new(&settings, stops);
+        let begin = |id| running.begin(QueryId(id), ANA).expect("not cancelled");
+        let (first, again, other) = (begin(1), begin(1), begin(2));
+        running.cancel(QueryId(2), BEN);
+        running.cancel(QueryId(1), ANA);
         assert_eq!(first.stopped().await, "the query was cancelled");
         assert_eq!(again.stopped().await, "the query was cancelled");
+        let still_runs = tokio::time::timeout(Duration::from_millis(50), other.stopped()).await;
+        assert!(still_runs.is_err(), "it is not BEN's");
         stop_all.send(true).expect("watched");
         assert_eq!(other.stopped().await, "the gateway shut down while the query ran");
         drop((first, again));
-        assert!(!running.cancel(QueryId(1), ANA), "gone");
+        assert!(running.begin(QueryId(1), ANA).is_err(), "nor does it begin any more");
+        assert!(running.begin(QueryId(1), BEN).is_ok(), "which is ANA's affair alone");
         assert_eq!(running.streams.lock().len(), 1);
     }
 }

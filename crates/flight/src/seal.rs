@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Handle,
     /// The bearer of a handshake.
     Bearer,
+    /// The id of a transaction.
+    Transaction,
 }
 
 /// Seals and opens, with one key.
@@ -61,6 +63,7 @@ impl Purpose {
             Self::Ticket => b"meshgate flight ticket",
             Self::Handle => b"meshgate flight handle",
             Self::Bearer => b"meshgate flight bearer",
+            Self::Transaction => b"meshgate flight transaction",
         }
     }
 }

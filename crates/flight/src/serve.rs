@@ -1,4 +1,4 @@
-//! A listener with the Flight and health services, from start to drained.
+//! A listener with the Flight, health and reflection services, from start to drained.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,32 +11,31 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tonic::server::NamedService;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::connection::connections;
-use crate::{Error, FlightServer, Settings, Tls};
+use crate::connection::{TlsConfigs, connections};
+use crate::{Error, FlightServer, Settings, reflection};
 
 /// JDBC drivers send unknown connection properties as headers on every call.
 const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that does not speak TLS, or does not finish its greeting, is not waited for.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the health service looks at the gateway.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// Given to stopped streams to tell their clients so.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Serves until the shutdown, then drains: health says NOT_SERVING, no new calls, running streams go on for
-/// `Settings::drain_s` and are cancelled then.
+/// `Settings::drain_s` and are cancelled then. TLS is spoken on each new connection as the watched value says then; without
+/// one it is not spoken at all.
 pub async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
     settings: Settings,
-    tls: Option<Tls>,
+    tls: TlsConfigs,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let drain = Duration::from_secs(u64::from(settings.drain_s));
@@ -56,17 +55,16 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
-    if let Some(tls) = tls {
-        server = server.tls_config(tls_config(&tls))?;
-    }
     let (begin_drain, drain_begins) = oneshot::channel::<()>();
-    let serving = server.add_service(flight.into_service()).add_service(health_service).serve_with_incoming_shutdown(
-        connections(listener, closed),
-        async {
-            // An error says that the other end is gone, which means the same.
-            drain_begins.await.ok();
-        },
-    );
+    let services = server
+        .add_service(flight.into_service())
+        .add_service(health_service)
+        .add_service(reflection::builder().build_v1()?)
+        .add_service(reflection::builder().build_v1alpha()?);
+    let serving = services.serve_with_incoming_shutdown(connections(listener, tls, closed), async {
+        // An error says that the other end is gone, which means the same.
+        drain_begins.await.ok();
+    });
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return Ok(ended?),
@@ -106,13 +104,4 @@ async fn watch_health(gateway: Arc<Gateway>, health: HealthReporter) {
 async fn tell(health: &HealthReporter, status: ServingStatus) {
     health.set_service_status(<FlightServiceServer<FlightServer> as NamedService>::NAME, status).await;
     health.set_service_status("", status).await;
-}
-
-fn tls_config(tls: &Tls) -> ServerTlsConfig {
-    let identity = Identity::from_pem(&tls.certificate, tls.key.expose());
-    let config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
-    match &tls.client_ca {
-        Some(authority) => config.client_ca_root(Certificate::from_pem(authority)),
-        None => config,
-    }
 }

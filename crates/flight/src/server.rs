@@ -4,7 +4,7 @@
 //! * `info`: GetFlightInfo, GetSchema, PollFlightInfo: what a command will give.
 //! * `fetch`: DoGet: the rows.
 //! * `put`: DoPut: bindings of parameters, and statements that change the session.
-//! * `action`: DoAction: prepared statements, sessions, cancellation.
+//! * `action`: DoAction: prepared statements, transactions, sessions, cancellation.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
     PollInfo, PutResult, SchemaResult, Ticket,
 };
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use meshgate_gateway::{Gateway, Statement, StatementKind};
+use meshgate_gateway::{Gateway, Snapshots, Statement, StatementKind};
 use prost::Message;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
@@ -27,6 +28,7 @@ use crate::running::Running;
 use crate::seal::Sealer;
 use crate::session::Sessions;
 use crate::status::status;
+use crate::transaction::Transactions;
 use crate::{Error, Settings};
 
 mod action;
@@ -51,6 +53,7 @@ struct Inner {
     sessions: Sessions,
     prepared: PreparedStatements,
     running: Running,
+    transactions: Transactions,
     metadata: Metadata,
 }
 
@@ -73,7 +76,8 @@ impl FlightServer {
             sealer: Sealer::new(&settings.seal_key, settings.entropy.clone()),
             sessions: Sessions::new(&settings),
             prepared: PreparedStatements::new(&settings),
-            running: Running::new(gateway_stops),
+            running: Running::new(&settings, gateway_stops),
+            transactions: Transactions::new(&settings),
             metadata: Metadata::new(&settings)?,
             settings,
         };
@@ -106,8 +110,14 @@ impl Inner {
         if !begins_like_session_statement(&statement.sql) {
             return Ok(false);
         }
-        let description = self.gateway.describe(&call.caller, &call.options, &statement.sql).await?;
+        let description = self.gateway.describe(&call.caller, &call.options, statement).await?;
         Ok(description.kind == StatementKind::Session)
+    }
+
+    /// The versions that a statement of a transaction reads; nothing is settled for one without.
+    fn snapshots(&self, call: &Call, transaction_id: Option<&Bytes>) -> Result<Option<Arc<Snapshots>>, Error> {
+        let transaction = self.transactions.find(&self.sealer, call.caller.fingerprint(), transaction_id)?;
+        Ok(transaction.map(|transaction| transaction.snapshots()))
     }
 
     fn asker<'a>(&'a self, call: &'a Call) -> Asker<'a> {
@@ -198,11 +208,6 @@ fn refuse(command: &Command) -> Error {
         Command::CommandStatementSubstraitPlan(_) | Command::ActionCreatePreparedSubstraitPlanRequest(_) => "Substrait",
         _ => "this command",
     })
-}
-
-/// Statements belong to no transaction; clients send an empty id for none.
-fn no_transaction(id: Option<&bytes::Bytes>) -> Result<(), Error> {
-    if id.is_some_and(|id| !id.is_empty()) { Err(Error::Unsupported("a transaction")) } else { Ok(()) }
 }
 
 /// Looks at the first word, past blanks and comments. Only a hint: the engine decides what a statement is.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meshgate_model::{Clock, Entropy, Secret};
+use meshgate_model::{Clock, Entropy};
 
 /// Limits and identity of the Flight service. Every field has a default but the three that [`Settings::new`] takes.
 #[derive(Clone, Debug)]
@@ -21,6 +21,12 @@ pub struct Settings {
     pub handles_max: usize,
     /// Bytes of values bound to parameters, of all principals together; one principal may have a quarter of them.
     pub bindings_bytes_max: usize,
+    /// How long an unused transaction is kept.
+    pub transaction_ttl_s: u32,
+    /// Transactions of all principals together; one principal may have a quarter of them.
+    pub transactions_max: usize,
+    /// Tables that the statements of one transaction may read.
+    pub transaction_tables_max: usize,
     /// How long an unused session is kept.
     pub session_ttl_s: u32,
     /// Sessions of all principals together; one principal may have a quarter of them.
@@ -37,17 +43,6 @@ pub struct Settings {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// A certificate for the listener, in PEM: TLS 1.2 and 1.3 are spoken with it, and nothing in the clear.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The chain.
-    pub certificate: String,
-    /// Its private key.
-    pub key: Secret,
-    /// Client certificates have to be signed by this one, if it is given. They open the connection, and say not who is there.
-    pub client_ca: Option<String>,
-}
-
 impl Settings {
     /// The defaults.
     pub fn new(seal_key: [u8; 32], clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
@@ -59,6 +54,9 @@ impl Settings {
             handle_ttl_s: 8 * 3600,
             handles_max: 10_000,
             bindings_bytes_max: 512 << 20,
+            transaction_ttl_s: 3600,
+            transactions_max: 10_000,
+            transaction_tables_max: 1_000,
             session_ttl_s: 12 * 3600,
             sessions_max: 10_000,
             bearer_ttl_s: 24 * 3600,

@@ -1,7 +1,7 @@
 //! Tickets: what GetFlightInfo promises and DoGet redeems, sealed.
 
 use bytes::Bytes;
-use meshgate_gateway::SessionOptions;
+use meshgate_gateway::{Part, SessionOptions, Settled};
 use meshgate_model::{Epoch, Fingerprint, Instant, QueryId, mutant};
 use prost::Message;
 
@@ -42,6 +42,10 @@ pub(crate) struct QueryTicket {
     pub(crate) options: SessionOptions,
     /// Its parameters.
     pub(crate) parameters: Parameters,
+    /// The versions of tables that it was planned with.
+    pub(crate) snapshots: Vec<Settled>,
+    /// Which part of the result this is for.
+    pub(crate) part: Part,
 }
 
 /// Where a statement's parameters are.
@@ -100,6 +104,22 @@ struct QueryMessage {
     inline: Option<Bytes>,
     #[prost(bytes = "vec", optional, tag = "6")]
     kept: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "7")]
+    snapshots: Vec<SettledMessage>,
+    #[prost(uint32, tag = "8")]
+    part: u32,
+    #[prost(uint32, tag = "9")]
+    parts: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SettledMessage {
+    #[prost(string, tag = "1")]
+    table: String,
+    #[prost(string, tag = "2")]
+    asked: String,
+    #[prost(string, tag = "3")]
+    version: String,
 }
 
 impl From<Ticket> for TicketMessage {
@@ -120,6 +140,9 @@ impl From<Ticket> for TicketMessage {
                     options: options.collect(),
                     inline,
                     kept,
+                    snapshots: query.snapshots.into_iter().map(SettledMessage::from).collect(),
+                    part: query.part.index,
+                    parts: query.part.of,
                 })
             }
         };
@@ -152,7 +175,21 @@ impl TryFrom<QueryMessage> for QueryTicket {
             (None, Some(id)) => Parameters::Kept(id.try_into().map_err(|_| Error::Gone)?),
         };
         let id = QueryId(u128::from_be_bytes(message.id.try_into().map_err(|_| Error::Gone)?));
-        Ok(Self { id, epoch: Epoch(message.epoch), sql: message.sql, options, parameters })
+        let snapshots = message.snapshots.into_iter().map(Settled::from).collect();
+        let part = Part { index: message.part, of: message.parts.max(1) };
+        Ok(Self { id, epoch: Epoch(message.epoch), sql: message.sql, options, parameters, snapshots, part })
+    }
+}
+
+impl From<Settled> for SettledMessage {
+    fn from(Settled { table, asked, version }: Settled) -> Self {
+        Self { table, asked, version }
+    }
+}
+
+impl From<SettledMessage> for Settled {
+    fn from(SettledMessage { table, asked, version }: SettledMessage) -> Self {
+        Self { table, asked, version }
     }
 }
 
@@ -160,7 +197,7 @@ impl TryFrom<QueryMessage> for QueryTicket {
 mod tests {
     use std::sync::Arc;
 
-    use meshgate_gateway::SessionOptions;
+    use meshgate_gateway::{Part, SessionOptions, Settled};
     use meshgate_model::{Epoch, Fingerprint, Instant, QueryId};
 
     use super::{Content, Parameters, QueryTicket, Ticket};
@@ -171,10 +208,14 @@ mod tests {
 
     fn ticket(parameters: Parameters) -> Ticket {
         let mut options = SessionOptions::default();
-        for (name, value) in [("catalog", "sales"), ("wire_types", "native"), ("deadline_s", "30")] {
+        for (name, value) in [("catalog", "sales"), ("wire_types", "native"), ("deadline_s", "30"), ("endpoints", "3")]
+        {
             options.set(name, Some(value)).expect("a good option");
         }
-        let query = QueryTicket { id: QueryId(42), epoch: Epoch(3), sql: "SELECT 1".to_owned(), options, parameters };
+        let text = str::to_owned;
+        let snapshots = vec![Settled { table: text("a.b_v1.c"), asked: String::new(), version: text("7") }];
+        let (sql, part) = (text("SELECT 1"), Part { index: 1, of: 3 });
+        let query = QueryTicket { id: QueryId(42), epoch: Epoch(3), sql, options, parameters, snapshots, part };
         Ticket { owner: ANA, until: Instant(1000), content: Content::Query(Box::new(query)) }
     }
 

@@ -9,7 +9,7 @@ use meshgate_identity::{ClientInfo, Credential, Principal};
 use meshgate_model::{Epoch, Fingerprint, QueryId};
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
+use crate::{Error, Settled, Snapshots};
 
 /// An authenticated caller. Made by [`crate::Gateway::authenticate`] only.
 #[derive(Clone, Debug)]
@@ -38,12 +38,37 @@ impl Caller {
 }
 
 /// One SQL statement, with the values of its parameters if it has any.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Statement {
     /// The text, with `?` or `$n` for parameters.
     pub sql: String,
     /// One column per parameter, bound by position; the statement runs once per row.
     pub parameters: Option<RecordBatch>,
+    /// Versions of tables that are settled already: by its transaction, or when it was planned. What is not settled there
+    /// is read at its newest version and settled with it.
+    pub snapshots: Option<Arc<Snapshots>>,
+    /// Which part of the result to execute, if its plan has several.
+    pub part: Part,
+}
+
+/// One of several parts of a result. Together they are the whole; no row is in two of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// From 0.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Part {
+    /// The only part.
+    pub const WHOLE: Self = Self { index: 0, of: 1 };
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self::WHOLE
+    }
 }
 
 /// What a statement is, for a client that prepares it.
@@ -77,6 +102,10 @@ pub struct Planned {
     pub schema: SchemaRef,
     /// JSON for `app_metadata`: query id and, per table, product, version and snapshot.
     pub app_metadata: String,
+    /// The versions that it reads. Who executes it later, or elsewhere, hands them in again.
+    pub snapshots: Vec<Settled>,
+    /// In how many parts it can be executed: as many as the session asked for, or one.
+    pub parts: u32,
 }
 
 /// A running query. Dropping it stops the execution.

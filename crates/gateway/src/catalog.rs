@@ -15,7 +15,7 @@ use meshgate_table::{Pin, Snapshot, Tables};
 use crate::caller::View;
 use crate::mesh::{Found, Mesh, source_of};
 use crate::system;
-use crate::{Error, SessionOptions};
+use crate::{Error, SessionOptions, Snapshots};
 
 /// What one query of one principal may reach.
 pub(crate) struct Reach {
@@ -24,6 +24,8 @@ pub(crate) struct Reach {
     pub(crate) scope: QueryScope,
     pub(crate) tables: Arc<Tables>,
     pub(crate) governor: Arc<Governor>,
+    /// What this statement reads.
+    pub(crate) snapshots: Arc<Snapshots>,
 }
 
 #[async_trait]
@@ -64,7 +66,7 @@ impl Reach {
         };
         // SECURITY: a table that policy does not show is answered as one that was never there.
         let Some(decision) = self.view.visible(&address) else { return Ok(None) };
-        let snapshot = snapshot(mesh, &self.tables, &address, table, pin).await?;
+        let snapshot = self.snapshot(&address, table, pin).await?;
         let entitlements = MeshEntitlements { mesh, tables: &self.tables };
         let request = GovernRequest {
             contract: table,
@@ -77,6 +79,19 @@ impl Reach {
         };
         let governed = self.governor.govern(session, request).await.map_err(Error::below)?;
         Ok(Some(Arc::new(governed)))
+    }
+
+    /// The version that was settled for this statement, or the one that is asked for, which is settled with it.
+    async fn snapshot(&self, address: &TableAddress, table: &Table, asked: &Pin) -> Result<Arc<Snapshot>, Error> {
+        let open = async |pin: &Pin| snapshot(&self.view.mesh, &self.tables, address, table, pin).await;
+        if let Some(version) = self.snapshots.find(address, asked) {
+            self.snapshots.settle(address, asked, &version)?;
+            return open(&Pin::Version(version)).await;
+        }
+        let found = open(asked).await?;
+        let version = self.snapshots.settle(address, asked, found.version())?;
+        // Another statement of the transaction was faster, and saw an older one.
+        if version == found.version() { Ok(found) } else { open(&Pin::Version(version)).await }
     }
 
     fn is_owner(&self, catalog: &str) -> bool {

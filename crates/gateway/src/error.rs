@@ -1,6 +1,6 @@
 //! What can go wrong in a use-case.
 
-use meshgate_model::{Failure, Fault, PublicText, Scope, TableAddress};
+use meshgate_model::{Failure, Fault, PublicText, QueryId, Scope, TableAddress};
 
 use crate::SessionOptions;
 
@@ -51,6 +51,12 @@ pub enum Error {
         /// Whether the caller owns it and may read the reasons.
         owner: bool,
     },
+    /// More tables in one transaction than are kept track of.
+    #[error("more than {max} tables in one transaction")]
+    TooManySnapshots {
+        /// The limit.
+        max: usize,
+    },
     /// A table on a kind of server that the gateway does not read.
     #[error("{table} is stored as `{kind}`, which the gateway does not read")]
     NotReadable {
@@ -71,12 +77,28 @@ pub enum Error {
     /// A failure of one of the crates below.
     #[error("{0}")]
     Below(Box<dyn Failure>),
+    /// Any of these, of a statement that stands in the audit trail under this id.
+    #[error("{source}")]
+    InQuery {
+        /// The query.
+        id: QueryId,
+        /// What happened.
+        source: Box<Error>,
+    },
 }
 
 impl Error {
     /// Wraps a failure of a crate below.
     pub fn below(error: impl Failure) -> Self {
         Self::Below(Box::new(error))
+    }
+
+    /// The query in which it happened, if there was one.
+    pub fn query(&self) -> Option<QueryId> {
+        match self {
+            Self::InQuery { id, .. } => Some(*id),
+            _ => None,
+        }
     }
 }
 
@@ -88,8 +110,10 @@ impl Failure for Error {
             Self::UnknownPurpose { .. } | Self::NoSessionStatement | Self::NoHistory { .. } => Fault::Invalid,
             Self::OutOfService { .. } | Self::NotReadable { .. } => Fault::Unavailable,
             Self::Revoked => Fault::Denied,
+            Self::TooManySnapshots { .. } => Fault::Limited,
             Self::Internal { .. } => Fault::Internal,
             Self::Below(error) => error.fault(),
+            Self::InQuery { source, .. } => source.fault(),
         }
     }
 
@@ -118,8 +142,12 @@ impl Failure for Error {
             )),
             Self::Revoked => PublicText::new("your rights on a table of this query changed while it ran")
                 .hint("run it again to see what you may see now"),
+            Self::TooManySnapshots { max } => {
+                PublicText::new(format!("a transaction reads {max} tables at most")).hint("end it and begin another")
+            }
             Self::Internal { .. } => PublicText::internal(),
             Self::Below(error) => error.public(),
+            Self::InQuery { source, .. } => source.public(),
         }
     }
 }

@@ -19,10 +19,11 @@ use crate::kept::{Kept, KeptPlan};
 use crate::mesh::Mesh;
 use crate::record::{Asked, Metered};
 use crate::running::{Entry, Registered, Running};
+use crate::share::Share;
 use crate::strangers::Strangers;
 use crate::{
-    Caller, Description, Error, Limits, MeshSource, Planned, QueryStream, SessionOptions, Statement, StatementKind,
-    results,
+    Caller, Description, Error, Limits, MeshSource, Planned, QueryStream, SessionOptions, Snapshots, Statement,
+    StatementKind, results,
 };
 
 /// What a gateway is made of.
@@ -128,10 +129,14 @@ impl Gateway {
     }
 
     /// Says what a statement is, without executing it.
-    pub async fn describe(&self, caller: &Caller, options: &SessionOptions, sql: &str) -> Result<Description, Error> {
-        let statement = Statement { sql: sql.to_owned(), parameters: None };
-        let asked = self.asked(caller, options, &statement, self.query_id());
-        asked.step(self.describe_statement(caller, options, &statement).await)
+    pub async fn describe(
+        &self,
+        caller: &Caller,
+        options: &SessionOptions,
+        statement: &Statement,
+    ) -> Result<Description, Error> {
+        let asked = self.asked(caller, options, statement, self.query_id());
+        asked.step(self.describe_statement(caller, options, statement).await)
     }
 
     /// Plans a query and keeps the plan until it is executed or expires.
@@ -143,12 +148,13 @@ impl Gateway {
     ) -> Result<Planned, Error> {
         let id = self.query_id();
         let asked = self.asked(caller, options, statement, id);
-        let (view, plan) = asked.step(self.plan_statement(caller, options, statement).await)?;
+        let (view, plan, snapshots) = asked.step(self.plan_statement(caller, options, statement).await)?;
         let epoch = view.mesh.release.epoch();
+        let parts = plan.parts();
         let app_metadata = results::metadata(id, &plan);
         let schema = results::schema(plan.schema(), &app_metadata);
         self.kept.put(KeptPlan { id, epoch, options: options.clone(), view, plan });
-        Ok(Planned { id, epoch, schema, app_metadata })
+        Ok(Planned { id, epoch, schema, app_metadata, snapshots: snapshots.settled(), parts })
     }
 
     /// Executes a planned query; plans it once more from its statement, under the same id, if its plan was used, has
@@ -169,8 +175,15 @@ impl Gateway {
         let kept = self.kept.take(id, caller, options, self.epoch()).filter(|kept| kept.has_rights_of(&now));
         let (view, plan) = match kept {
             Some(kept) => (kept.view, kept.plan),
-            None => asked.step(self.plan_statement(caller, options, statement).await)?,
+            None => {
+                let (view, plan, _) = asked.step(self.plan_statement(caller, options, statement).await)?;
+                (view, plan)
+            }
         };
+        // Whether a result can be parted depends on rights: with other rights its parts would not make a whole.
+        if plan.parts() != statement.part.of {
+            return asked.step(Err(Error::Revoked));
+        }
         let app_metadata = results::metadata(id, &plan);
         let schema = results::schema(plan.schema(), &app_metadata);
         let rights = plan.touched().iter().map(|lineage| (lineage.table.clone(), view.decide(&lineage.table)));
@@ -202,12 +215,17 @@ impl Gateway {
             self.running.recheck(&self.mesh.load_full(), self.clock.now());
         }
         let revoked = registered.revoked.clone();
-        Ok(QueryStream { id, schema, revoked, batches: stream(rows, metered, registered) })
+        Ok(QueryStream { id, schema, revoked, batches: stream(rows, Share::new(statement.part), metered, registered) })
+    }
+
+    /// Forgets a caller's plan that nobody is going to execute.
+    pub fn forget(&self, caller: &Caller, id: QueryId) {
+        self.kept.forget(id, caller);
     }
 
     /// Runs SET, RESET or USE.
     pub async fn change_session(&self, caller: &Caller, options: &mut SessionOptions, sql: &str) -> Result<(), Error> {
-        let statement = Statement { sql: sql.to_owned(), parameters: None };
+        let statement = Statement { sql: sql.to_owned(), ..Statement::default() };
         let asked = self.asked(caller, options, &statement, self.query_id());
         let changed = self.changed(caller, options, sql);
         *options = asked.step(changed)?;
@@ -335,7 +353,7 @@ impl Gateway {
             return Ok(Description { kind: StatementKind::Session, schema: none.clone(), parameters: none });
         }
         let view = self.view(caller, options)?;
-        let input = self.input(view, request, options, statement);
+        let input = self.input(view, request, options, statement, Snapshots::within(statement.snapshots.clone()));
         let (schema, parameters) = self.engine.describe(input).await.map_err(Error::below)?;
         Ok(Description { kind: StatementKind::Query, schema, parameters })
     }
@@ -345,15 +363,23 @@ impl Gateway {
         caller: &Caller,
         options: &SessionOptions,
         statement: &Statement,
-    ) -> Result<(View, Plan), Error> {
+    ) -> Result<(View, Plan, Arc<Snapshots>), Error> {
         let view = self.view(caller, options)?;
         let request = Request::read(&statement.sql, self.engine.options()).map_err(Error::below)?;
-        let input = self.input(view.clone(), request, options, statement);
+        let snapshots = Snapshots::within(statement.snapshots.clone());
+        let input = self.input(view.clone(), request, options, statement, snapshots.clone());
         let plan = self.engine.plan(input).await.map_err(Error::below)?;
-        Ok((view, plan))
+        Ok((view, plan, snapshots))
     }
 
-    fn input(&self, view: View, request: Request, options: &SessionOptions, statement: &Statement) -> PlanInput {
+    fn input(
+        &self,
+        view: View,
+        request: Request,
+        options: &SessionOptions,
+        statement: &Statement,
+        snapshots: Arc<Snapshots>,
+    ) -> PlanInput {
         let mut salt = [0; 32];
         self.entropy.fill(&mut salt);
         let scope = QueryScope { now: view.request.now, salt };
@@ -363,6 +389,7 @@ impl Gateway {
             scope,
             tables: self.tables.clone(),
             governor: self.governor.clone(),
+            snapshots,
         };
         PlanInput {
             request,
@@ -371,6 +398,7 @@ impl Gateway {
             default_schema: options.schema.clone(),
             timezone: options.timezone.clone(),
             parameters: statement.parameters.clone(),
+            parts: options.endpoints.unwrap_or(1).min(self.kept.endpoints_max()),
         }
     }
 
@@ -437,15 +465,17 @@ fn principal_key(caller: &Caller) -> String {
 /// The rows, counted, until the end, an error or a lost right.
 fn stream(
     rows: Rows,
+    share: Share,
     metered: Metered,
     registered: Registered,
 ) -> futures::stream::BoxStream<'static, Result<arrow::array::RecordBatch, Error>> {
     struct Flow {
         rows: Rows,
+        share: Share,
         metered: Metered,
         registered: Registered,
     }
-    let flow = Flow { rows, metered, registered };
+    let flow = Flow { rows, share, metered, registered };
     futures::stream::unfold(Some(flow), |flow| async move {
         let mut flow = flow?;
         let next = flow.rows.next().await;
@@ -455,6 +485,14 @@ fn stream(
         }
         match next {
             Some(Ok(batch)) => {
+                let batch = flow.share.of(batch).map_err(|error| Error::Internal { what: error.to_string() });
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        flow.metered.finish(End::Failed { fault: error.fault() });
+                        return Some((Err(error), None));
+                    }
+                };
                 flow.metered.count(batch.num_rows(), batch.get_array_memory_size());
                 Some((Ok(batch), Some(flow)))
             }

@@ -17,13 +17,15 @@ pub struct Limits {
     pub plans_max: usize,
     /// Seconds a plan waits; after that it is made again from its statement.
     pub plan_ttl_s: i64,
+    /// Endpoints of one result: each executes the query for its part of the rows.
+    pub endpoints_max: u32,
     /// Refused credentials in the audit trail.
     pub strangers: StrangerLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { plans_max: 1_000, plan_ttl_s: 60, strangers: StrangerLimits::default() }
+        Self { plans_max: 1_000, plan_ttl_s: 60, endpoints_max: 16, strangers: StrangerLimits::default() }
     }
 }
 
@@ -82,6 +84,19 @@ impl Kept {
             && plan.options == *options
             && plan.epoch == epoch;
         (same && expires > self.clock.now()).then_some(plan)
+    }
+
+    /// Forgets a caller's plan, if there is one.
+    pub(crate) fn forget(&self, id: QueryId, caller: &Caller) {
+        let mut plans = self.plans.lock();
+        if plans.get(&id).is_some_and(|(_, plan)| plan.view.fingerprint() == caller.fingerprint()) {
+            plans.remove(&id);
+        }
+    }
+
+    /// The most endpoints of a result.
+    pub(crate) fn endpoints_max(&self) -> u32 {
+        self.limits.endpoints_max
     }
 
     pub(crate) fn clear(&self) {

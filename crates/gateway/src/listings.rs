@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use meshgate_model::{TableAddress, mutant};
 
 use crate::system::{self, Listed};
 use crate::{Caller, Error, ForeignKeyEntry, Gateway, PrimaryKeyEntry, SessionOptions, TableEntry};
@@ -67,10 +66,7 @@ impl Gateway {
         };
         let mut keys = Vec::new();
         for entry in system::listed(&view).iter().filter(|entry| wanted(entry)) {
-            let key = &entry.table.primary_key;
-            if !key.iter().all(|column| shows(entry, column)) {
-                continue;
-            }
+            let key = system::primary_key(entry);
             keys.extend(key.iter().zip(1..).map(|(column, position)| PrimaryKeyEntry {
                 catalog: entry.catalog.clone(),
                 schema: entry.schema.clone(),
@@ -86,23 +82,13 @@ impl Gateway {
     pub fn foreign_keys(&self, caller: &Caller, options: &SessionOptions) -> Result<Vec<ForeignKeyEntry>, Error> {
         let view = self.view(caller, options)?;
         let listed = system::listed(&view);
-        let find = |address: &TableAddress| listed.iter().find(|entry| &entry.table.address == address);
         let mut keys = Vec::new();
-        for from in &listed {
-            for relationship in &from.table.relationships {
-                let Some(to) = find(&relationship.to) else { continue };
-                let visible = relationship.from.iter().all(|column| shows(from, column))
-                    && relationship.to_columns.iter().all(|column| shows(to, column));
-                if !visible {
-                    continue;
-                }
-                let pairs = relationship.from.iter().zip(&relationship.to_columns);
-                keys.extend(pairs.zip(1..).map(|((from_column, to_column), position)| ForeignKeyEntry {
-                    primary: names(to, to_column),
-                    foreign: names(from, from_column),
-                    position,
-                }));
-            }
+        for key in system::foreign_keys(&listed) {
+            keys.extend(key.columns.iter().zip(1..).map(|((from, to), position)| ForeignKeyEntry {
+                primary: names(key.to, to),
+                foreign: names(key.from, from),
+                position,
+            }));
         }
         keys.sort_by(|a, b| (&a.primary, &a.foreign, a.position).cmp(&(&b.primary, &b.foreign, b.position)));
         Ok(keys)
@@ -111,10 +97,6 @@ impl Gateway {
 
 fn names(entry: &Listed<'_>, column: &str) -> [String; 4] {
     [entry.catalog.clone(), entry.schema.clone(), entry.table.name.clone(), column.to_owned()]
-}
-
-fn shows(entry: &Listed<'_>, column: &str) -> bool {
-    entry.columns().any(|(visible, _)| visible.name == column) || mutant("keys name hidden columns")
 }
 
 fn entry(listed: &Listed<'_>) -> TableEntry {

@@ -19,6 +19,10 @@ pub struct SessionOptions {
     pub wire_types: WireTypes,
     /// The time zone of timestamps without one: an IANA name or an offset such as `+02:00`.
     pub timezone: Option<String>,
+    /// How the buffers of results are compressed.
+    pub ipc_compression: Compression,
+    /// How many endpoints a result may have at most, also capped by the gateway; one without it.
+    pub endpoints: Option<u32>,
 }
 
 /// How results are typed on the wire.
@@ -29,11 +33,27 @@ pub enum WireTypes {
     Compatible,
     /// The engine's own types.
     Native,
+    /// Types that the Flight SQL plugin of Grafana reads right: it takes every timestamp for nanoseconds, and shows
+    /// nothing of dates, times and decimals. Timestamps and dates are nanoseconds, decimals are doubles, times are texts.
+    Grafana,
+}
+
+/// How the buffers of results are compressed. Nothing is negotiated, and some drivers cannot read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// As LZ4 frames.
+    Lz4,
+    /// By Zstandard.
+    Zstd,
 }
 
 impl SessionOptions {
     /// The names of all options.
-    pub const NAMES: [&str; 6] = ["catalog", "schema", "purpose", "deadline_s", "wire_types", "timezone"];
+    pub const NAMES: [&str; 8] =
+        ["catalog", "schema", "purpose", "deadline_s", "wire_types", "timezone", "ipc_compression", "endpoints"];
 
     /// Sets an option from text; `None` resets it to its default.
     pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), Error> {
@@ -63,7 +83,19 @@ impl SessionOptions {
             "wire_types" => match value {
                 None | Some("compatible") => self.wire_types = WireTypes::Compatible,
                 Some("native") => self.wire_types = WireTypes::Native,
-                Some(_) => return invalid("`compatible` or `native`"),
+                Some("grafana") => self.wire_types = WireTypes::Grafana,
+                Some(_) => return invalid("`compatible`, `native` or `grafana`"),
+            },
+            "ipc_compression" => match value {
+                None | Some("none") => self.ipc_compression = Compression::None,
+                Some("lz4") => self.ipc_compression = Compression::Lz4,
+                Some("zstd") => self.ipc_compression = Compression::Zstd,
+                Some(_) => return invalid("`none`, `lz4` or `zstd`"),
+            },
+            "endpoints" => match value.map(str::parse::<u32>) {
+                None => self.endpoints = None,
+                Some(Ok(endpoints)) if endpoints > 0 => self.endpoints = Some(endpoints),
+                Some(_) => return invalid("a whole number above 0"),
             },
             "timezone" => match value {
                 Some(text) if text.parse::<arrow::array::timezone::Tz>().is_err() => {
@@ -87,7 +119,14 @@ impl SessionOptions {
             "wire_types" => match self.wire_types {
                 WireTypes::Compatible => "compatible".to_owned(),
                 WireTypes::Native => "native".to_owned(),
+                WireTypes::Grafana => "grafana".to_owned(),
             },
+            "ipc_compression" => match self.ipc_compression {
+                Compression::None => "none".to_owned(),
+                Compression::Lz4 => "lz4".to_owned(),
+                Compression::Zstd => "zstd".to_owned(),
+            },
+            "endpoints" => self.endpoints.map(|n| n.to_string()).unwrap_or_default(),
             "timezone" => text(&self.timezone),
             _ => return None,
         })
@@ -101,9 +140,13 @@ mod tests {
     #[test]
     fn takes_listed_options_only() {
         let mut options = SessionOptions::default();
-        for (name, value) in
-            [("catalog", "sales"), ("schema", "orders"), ("deadline_s", "30"), ("timezone", "Europe/Berlin")]
-        {
+        for (name, value) in [
+            ("catalog", "sales"),
+            ("schema", "orders"),
+            ("deadline_s", "30"),
+            ("timezone", "Europe/Berlin"),
+            ("endpoints", "4"),
+        ] {
             options.set(name, Some(value)).expect("a good value");
             assert_eq!(options.get(name).as_deref(), Some(value));
             options.set(name, None).expect("a reset");
@@ -116,6 +159,8 @@ mod tests {
             ("deadline_s", "0"),
             ("deadline_s", "x"),
             ("wire_types", "x"),
+            ("ipc_compression", "gzip"),
+            ("endpoints", "0"),
             ("timezone", "Mars"),
             ("datafusion.x", "1"),
         ] {

@@ -36,7 +36,7 @@ pub(crate) struct Metered {
 }
 
 impl Asked {
-    /// Passes a step's result on; a failure is recorded with its reason.
+    /// Passes a step's result on; a failure is recorded with its reason, and says under which id.
     pub(crate) fn step<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result
             && !mutant("a denial is not written")
@@ -52,7 +52,7 @@ impl Asked {
                 times: 1,
             });
         }
-        result
+        result.map_err(|error| Error::InQuery { id: self.id, source: Box::new(error) })
     }
 
     /// Writes the intent and waits until it is on disk, but no longer than the query may take. If it cannot be written, the

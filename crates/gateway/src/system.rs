@@ -2,6 +2,7 @@
 //! principal and hold only what it may know, so there is nothing left to filter.
 
 mod information;
+mod keys;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::SessionOptions;
 use crate::caller::View;
 
 pub(crate) use information::schemata;
+pub(crate) use keys::{foreign_keys, primary_key};
 
 /// The catalog of the gateway's own tables.
 pub(crate) const CATALOG: &str = "meshgate";
@@ -99,7 +101,7 @@ fn batch(columns: &[&str], rows: Vec<Row>) -> Option<RecordBatch> {
 
 pub(crate) fn type_of(column: &str) -> DataType {
     match column {
-        "position" | "ordinal_position" => DataType::Int32,
+        "position" | "ordinal_position" | "position_in_unique_constraint" => DataType::Int32,
         "critical" => DataType::Boolean,
         _ => DataType::Utf8,
     }

@@ -7,9 +7,10 @@ use meshgate_model::{AttributeTypes, AttributeValue, Clock, Entropy, Failure, Fa
 
 use crate::attempts::Attempts;
 use crate::error::Reason;
+use crate::oidc::Issuers;
 use crate::{
-    AttributeTexts, Authentication, ClientInfo, Credential, CredentialStore, Error, GuardLimits, PasswordCost,
-    Principal, PrincipalKind, TokenHash, UserRecord, token,
+    AttributeTexts, Authentication, CertificateService, ClientCertificate, ClientInfo, Credential, CredentialStore,
+    Error, Fetch, GuardLimits, OidcIssuer, PasswordCost, Principal, PrincipalKind, TokenHash, UserRecord, token,
 };
 
 /// The name of whoever has none. No user or token can have it.
@@ -28,6 +29,10 @@ pub struct Options {
     pub guard: GuardLimits,
     /// The cost of the work done for users who do not exist: the cost at which passwords are stored.
     pub password_cost: PasswordCost,
+    /// Identity providers whose access tokens are accepted, and how the documents of each are fetched.
+    pub issuers: Vec<(OidcIssuer, Arc<dyn Fetch>)>,
+    /// Services that client certificates stand for; of several that fit, the first.
+    pub services: Vec<CertificateService>,
 }
 
 impl Default for Options {
@@ -37,6 +42,8 @@ impl Default for Options {
             password_login: true,
             guard: GuardLimits::default(),
             password_cost: PasswordCost::default(),
+            issuers: Vec::new(),
+            services: Vec::new(),
         }
     }
 }
@@ -47,6 +54,7 @@ pub struct Identity {
     store: Arc<dyn CredentialStore>,
     options: Options,
     attempts: Attempts,
+    issuers: Issuers,
     clock: Arc<dyn Clock>,
 }
 
@@ -59,7 +67,8 @@ impl Identity {
         entropy: &dyn Entropy,
     ) -> Self {
         let attempts = Attempts::new(options.guard, options.password_cost, clock.clone(), entropy);
-        Self { store, options, attempts, clock }
+        let issuers = Issuers::new(options.issuers.clone(), clock.clone());
+        Self { store, options, attempts, issuers, clock }
     }
 
     /// Who this is. Nothing but verified passwords is remembered from one call to the next, and those are tied to the
@@ -73,6 +82,7 @@ impl Identity {
         match credential {
             Credential::Anonymous if self.options.anonymous => Ok(anonymous()),
             Credential::Anonymous => Err(Error::Missing),
+            Credential::Certificate(certificate) => self.by_certificate(certificate, types),
             Credential::Bearer(token) => self.by_token(token, types).await,
             Credential::Basic { user, password } if user == TOKEN_USER => self.by_token(password, types).await,
             Credential::Basic { user, password } => {
@@ -92,6 +102,7 @@ impl Identity {
     ) -> Result<bool, Error> {
         let now = match credential {
             Credential::Anonymous => return Ok(self.options.anonymous),
+            Credential::Certificate(certificate) => self.by_certificate(certificate, types),
             Credential::Bearer(token) => self.by_token(token, types).await,
             Credential::Basic { user, password } if user == TOKEN_USER => self.by_token(password, types).await,
             Credential::Basic { user, .. } => {
@@ -109,9 +120,30 @@ impl Identity {
         }
     }
 
+    /// A certificate that stands for no service is as good as none.
+    fn by_certificate(&self, certificate: &ClientCertificate, types: &AttributeTypes) -> Result<Principal, Error> {
+        let found = self.options.services.iter().find(|service| certificate.is_of(&service.certificate));
+        let Some(CertificateService { service, groups, attributes, .. }) = found else {
+            return match (self.options.anonymous, self.options.services.is_empty()) {
+                (true, _) => Ok(anonymous()),
+                (false, true) => Err(Error::Missing),
+                (false, false) => Err(Error::UnknownCertificate(certificate.to_string())),
+            };
+        };
+        if !certificate.is_good_at(self.clock.now()) && !mutant("an expired client certificate is accepted") {
+            return Err(Error::Refused(Reason::CertificateExpired(certificate.to_string())));
+        }
+        let attributes = typed(service, attributes, types)?;
+        let (kind, name, groups) = (PrincipalKind::Service, service.clone(), groups.clone());
+        Ok(Principal::new(kind, name, groups, attributes, Authentication::Certificate))
+    }
+
     async fn by_token(&self, given: &Secret, types: &AttributeTypes) -> Result<Principal, Error> {
         let unknown = || Error::Refused(Reason::UnknownToken);
         if !token::is_token(given.expose()) {
+            if self.issuers.may_be_theirs(given) {
+                return self.issuers.authenticate(given, types).await;
+            }
             return Err(unknown());
         }
         let hash = TokenHash::of(given);
@@ -151,7 +183,7 @@ fn principal_of(user: UserRecord, types: &AttributeTypes) -> Result<Principal, E
 }
 
 /// The attributes that the mesh declares, in its types; what it does not declare no policy can ask for.
-fn typed(
+pub(crate) fn typed(
     name: &str,
     texts: &AttributeTexts,
     types: &AttributeTypes,
@@ -166,4 +198,4 @@ fn typed(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,13 +1,14 @@
 //! What a request brings along to say who is asking.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use meshgate_model::Secret;
 
-use crate::Error;
+use crate::{ClientCertificate, Error};
 
 /// The longest `authorization` header that is read.
 const HEADER_LEN_MAX: usize = 32 * 1024;
@@ -17,7 +18,9 @@ const HEADER_LEN_MAX: usize = 32 * 1024;
 pub enum Credential {
     /// None at all, or `Bearer None`, which drivers send for a token nobody gave them.
     Anonymous,
-    /// A gateway token.
+    /// The certificate that the client came with, of an authority that is trusted, and nothing else.
+    Certificate(Arc<ClientCertificate>),
+    /// A gateway token, or an access token of an identity provider.
     Bearer(Secret),
     /// A user and password, or the user `token` with a gateway token as password.
     Basic {
@@ -89,6 +92,7 @@ mod tests {
     fn read(header: &str) -> String {
         match Credential::from_header(header) {
             Ok(Credential::Anonymous) => "anonymous".to_owned(),
+            Ok(Credential::Certificate(_)) => unreachable!("no header holds a certificate"),
             Ok(Credential::Bearer(token)) => format!("bearer {}", token.expose()),
             Ok(Credential::Basic { user, password }) => format!("basic {user} {}", password.expose()),
             Err(error) => error.to_string(),

@@ -34,6 +34,25 @@ pub enum Error {
         /// Whose token.
         name: String,
     },
+    /// A token that its issuer signed, but not for this gateway, this time or a user that can be taken.
+    #[error("a token of {issuer} refused: {why}")]
+    NotForHere {
+        /// Whose token.
+        issuer: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Tokens of an issuer cannot be checked, because its keys cannot be had.
+    #[error("the keys of {issuer} cannot be fetched: {why}")]
+    KeysUnavailable {
+        /// Which issuer.
+        issuer: String,
+        /// What happened when they were asked for.
+        why: String,
+    },
+    /// A client certificate that no service is configured for.
+    #[error("no service is configured for the client certificate of {0}")]
+    UnknownCertificate(String),
     /// Password login is switched off.
     #[error("password login is off")]
     PasswordLoginOff,
@@ -78,6 +97,12 @@ pub enum Reason {
     /// No such token.
     #[error("unknown token")]
     UnknownToken,
+    /// A JWT that is broken, or that no key of a configured issuer signed.
+    #[error("JWT: {0}")]
+    Jwt(String),
+    /// A client certificate past its time, or before it.
+    #[error("the client certificate of {0} is not good now")]
+    CertificateExpired(String),
     /// No such user.
     #[error("unknown user {0:?}")]
     UnknownUser(String),
@@ -94,9 +119,12 @@ impl Failure for Error {
             | Self::Refused(_)
             | Self::Expired { .. }
             | Self::Revoked { .. }
+            | Self::NotForHere { .. }
+            | Self::UnknownCertificate(_)
             | Self::PasswordLoginOff
             | Self::Attribute { .. } => Fault::Unauthenticated,
             Self::TooManyAttempts { .. } | Self::Busy => Fault::Limited,
+            Self::KeysUnavailable { .. } => Fault::Unavailable,
             Self::Unacceptable { .. } => Fault::Invalid,
             Self::Store(error) => error.fault(),
             Self::Hashing(_) => Fault::Internal,
@@ -104,7 +132,7 @@ impl Failure for Error {
     }
 
     fn public(&self) -> PublicText {
-        let create = "ask for a new token (`meshgate token create`)";
+        let create = "ask for a new token (`meshgate token create`, or your identity provider)";
         match self {
             Self::Malformed(why) => PublicText::new("the authorization header cannot be read")
                 .detail(*why)
@@ -112,13 +140,23 @@ impl Failure for Error {
             Self::Missing => PublicText::new("this gateway needs a credential")
                 .hint("send `Authorization: Bearer <token>`, or user and password"),
             // SECURITY: one text for every token, and one for every user name and password, right or wrong in any part.
-            Self::Refused(Reason::UnknownToken) => PublicText::new("the token is not valid here")
+            Self::Refused(Reason::UnknownToken | Reason::Jwt(_)) => PublicText::new("the token is not valid here")
                 .hint("check that it is complete and meant for this gateway"),
+            Self::Refused(Reason::CertificateExpired(_)) => {
+                PublicText::new("the client certificate has expired").hint("connect again with a new one")
+            }
             Self::Refused(Reason::UnknownUser(_) | Reason::WrongPassword(_)) => {
                 PublicText::new("the user name or the password is wrong")
             }
             Self::Expired { .. } => PublicText::new("the token has expired").hint(create),
             Self::Revoked { .. } => PublicText::new("the token has been revoked").hint(create),
+            Self::NotForHere { why, .. } => PublicText::new("the token is not valid here").detail(why.clone()),
+            Self::KeysUnavailable { .. } => {
+                PublicText::new("the identity provider of this token cannot be reached").hint("try again in a moment")
+            }
+            Self::UnknownCertificate(_) => PublicText::new("this client certificate stands for no service here").hint(
+                "send `Authorization: Bearer <token>`, or have the certificate entered in the gateway's configuration",
+            ),
             Self::PasswordLoginOff => PublicText::new("this gateway does not accept passwords")
                 .hint("use a token: `Authorization: Bearer <token>`"),
             Self::TooManyAttempts { retry_after_s, .. } => {

@@ -55,6 +55,10 @@ pub enum Authentication {
     Token,
     /// A user's password.
     Password,
+    /// An access token of an identity provider.
+    Oidc,
+    /// A client certificate.
+    Certificate,
 }
 
 impl Principal {
@@ -144,6 +148,8 @@ impl Authentication {
             Self::Anonymous => "anonymous",
             Self::Token => "token",
             Self::Password => "password",
+            Self::Oidc => "oidc",
+            Self::Certificate => "certificate",
         }
     }
 }

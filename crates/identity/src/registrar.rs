@@ -165,9 +165,21 @@ fn unacceptable(what: &'static str, why: impl Into<String>) -> Error {
 
 /// A name that is unambiguous in a log, a policy and a Basic header.
 fn check_name(what: &'static str, name: &str) -> Result<(), Error> {
+    if name.contains(':') {
+        return Err(unacceptable(what, "must not hold `:`"));
+    }
+    check_word(what, name)
+}
+
+/// The name that somebody else gave to a user: as good, but a Basic header never holds it.
+pub(crate) fn check_subject(name: &str) -> Result<(), Error> {
+    check_word("the name", name)
+}
+
+fn check_word(what: &'static str, name: &str) -> Result<(), Error> {
     check_text(what, name, NAME_LEN_MAX)?;
-    if name != name.trim() || name.contains(':') {
-        return Err(unacceptable(what, "must not hold `:` or begin or end with a space"));
+    if name != name.trim() {
+        return Err(unacceptable(what, "must not begin or end with a space"));
     }
     if [ANONYMOUS, TOKEN_USER].contains(&name) {
         return Err(unacceptable(what, format!("`{name}` has a meaning of its own; choose another")));
@@ -175,7 +187,8 @@ fn check_name(what: &'static str, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_rights(groups: &BTreeSet<String>, attributes: &AttributeTexts) -> Result<(), Error> {
+/// Groups and attributes that are neither too many nor too long.
+pub(crate) fn check_rights(groups: &BTreeSet<String>, attributes: &AttributeTexts) -> Result<(), Error> {
     if groups.len() > LIST_LEN_MAX || attributes.len() > LIST_LEN_MAX {
         return Err(unacceptable("the list of groups or attributes", format!("has more than {LIST_LEN_MAX} entries")));
     }

@@ -5,6 +5,7 @@
 //! refused by its name.
 
 mod credentials;
+mod identity;
 mod keys;
 mod layers;
 mod machine;
@@ -16,8 +17,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use meshgate_identity::{CertificateService, OidcIssuer};
 use meshgate_table::Credentials;
 
+pub(crate) use identity::may_be_asked;
 pub(crate) use resolve::state_directory;
 
 use crate::args::LogFormat;
@@ -56,18 +59,38 @@ pub(crate) struct Flight {
     pub(crate) listen: SocketAddr,
     pub(crate) message_bytes_max: usize,
     pub(crate) drain_s: u32,
+    pub(crate) kept: Kept,
+    /// Endpoints of one result.
+    pub(crate) endpoints_max: u32,
     /// The files for TLS, if it is to be spoken.
     pub(crate) tls: Option<Tls>,
 }
 
-/// `[flight.tls]`: files in PEM, read when the gateway starts.
+/// What is kept for clients between their calls, for how long, and how much of it: also `[flight]`.
 #[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) ticket_ttl_s: u32,
+    pub(crate) handle_ttl_s: u32,
+    pub(crate) handles_max: usize,
+    pub(crate) bindings_bytes_max: usize,
+    pub(crate) transaction_ttl_s: u32,
+    pub(crate) transactions_max: usize,
+    pub(crate) transaction_tables_max: usize,
+    pub(crate) session_ttl_s: u32,
+    pub(crate) sessions_max: usize,
+    pub(crate) bearer_ttl_s: u32,
+}
+
+/// `[flight.tls]`: files in PEM, read when the gateway starts and when they change.
+#[derive(Clone, Debug)]
 pub(crate) struct Tls {
     /// The certificate, and those between it and its authority.
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
-    /// Whose certificates clients need to connect, if they need any.
+    /// Who signs the certificates that clients come with, if they may come with one.
     pub(crate) client_ca: Option<PathBuf>,
+    /// Whether clients without a certificate may connect as well.
+    pub(crate) client_certificate_optional: bool,
 }
 
 /// `[http]`
@@ -90,6 +113,18 @@ pub(crate) struct State {
 pub(crate) struct Identity {
     pub(crate) anonymous: bool,
     pub(crate) password_login: bool,
+    /// `[[identity.oidc]]`
+    pub(crate) oidc: Vec<Oidc>,
+    /// `[[identity.mtls]]`
+    pub(crate) mtls: Vec<CertificateService>,
+}
+
+/// An identity provider.
+#[derive(Debug)]
+pub(crate) struct Oidc {
+    pub(crate) issuer: OidcIssuer,
+    /// The only authorities that are trusted when its documents are fetched; those of the system without it.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// `[cache]`

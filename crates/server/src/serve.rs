@@ -1,6 +1,8 @@
 //! `meshgate serve`: from a configuration to a running gateway, until it is told to stop.
 
 mod anchors;
+mod certificates;
+mod fetch;
 mod listen;
 mod ready;
 mod signals;

@@ -1,23 +1,24 @@
-//! Certificates and keys in PEM files: read once, and tried before anybody relies on them.
+//! Certificates and keys in PEM files, tried before anybody relies on them.
 
 use std::error::Error;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use meshgate_flight::Tls;
 use meshgate_model::Secret;
-use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 
 use crate::config;
 use crate::trouble::{Outcome, Trouble};
 
 /// What `[flight.tls]` means.
-pub(crate) fn read(config: &config::Tls) -> Outcome<Tls> {
+pub(crate) fn read(config: &config::Tls) -> Outcome<Arc<ServerConfig>> {
     let certificate = File { called: "`flight.tls.certificate`", path: &config.certificate };
     let key = File { called: "`flight.tls.key`", path: &config.key };
     let certificate_text = certificate.text()?;
@@ -28,12 +29,23 @@ pub(crate) fn read(config: &config::Tls) -> Outcome<Tls> {
     }
     let client_ca = config.client_ca.as_deref();
     let client_ca = client_ca.map(|path| File { called: "`flight.tls.client_ca`", path }.authorities());
-    Ok(Tls { certificate: certificate_text, key: key_text, client_ca: client_ca.transpose()? })
+    let tls = Tls {
+        certificate: certificate_text,
+        key: key_text,
+        client_ca: client_ca.transpose()?,
+        client_certificate_optional: config.client_certificate_optional,
+    };
+    tls.server_config().map_err(|error| Trouble::config("`[flight.tls]` cannot be used").because(&error))
 }
 
 /// The authorities that `--tls-ca` names.
 pub(crate) fn authorities(path: &Path) -> Outcome<String> {
-    File { called: "--tls-ca", path }.authorities().map_err(Trouble::in_usage)
+    authorities_of("--tls-ca", path).map_err(Trouble::in_usage)
+}
+
+/// The authorities in a file, as what it is called by.
+pub(crate) fn authorities_of(called: &'static str, path: &Path) -> Outcome<String> {
+    File { called, path }.authorities()
 }
 
 /// What TLS says is wrong, however deep in an error it lies.

@@ -131,6 +131,8 @@ impl OpenTable for IcebergTable {
         let metadata = self.refresh(&mut known).await?;
         let snapshot = match pin {
             Pin::Latest => metadata.current_snapshot().cloned(),
+            // Before its first snapshot, which is a version like any other.
+            Pin::Version(version) if version == EMPTY && metadata.snapshot_for_ref(EMPTY).is_none() => None,
             pin => Some(find(&metadata, pin)?),
         };
         self.snapshot_of(&mut known, &metadata, snapshot.as_ref())

@@ -32,18 +32,25 @@ pub struct Wire {
     pub flight: SocketAddr,
     /// HTTP.
     pub http: SocketAddr,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
 impl Wire {
     /// Serves a world.
     pub async fn open(world: &World) -> Self {
+        Self::open_with(world, |_| {}).await
+    }
+
+    /// Serves a world with other settings.
+    pub async fn open_with(world: &World, change: impl FnOnce(&mut Settings)) -> Self {
         let (stop, stopped) = watch::channel(false);
         let told = |mut stopped: watch::Receiver<bool>| async move {
             stopped.wait_for(|stop| *stop).await.ok();
         };
-        let settings = Settings::new([9; 32], std::sync::Arc::new(WallClock), std::sync::Arc::new(Counter::default()));
+        let mut settings =
+            Settings::new([9; 32], std::sync::Arc::new(WallClock), std::sync::Arc::new(Counter::default()));
+        change(&mut settings);
         let (flight, http) = (listener().await, listener().await);
         let address = |listener: &TcpListener| listener.local_addr().expect("a bound listener");
         let (flight_address, http_address) = (address(&flight), address(&http));
@@ -52,7 +59,12 @@ impl Wire {
         tasks.spawn(async { served.await.expect("the Flight listener") });
         let served = meshgate_http::serve(http, world.gateway.clone(), told(stopped));
         tasks.spawn(async { served.await.expect("the HTTP listener") });
-        Self { flight: flight_address, http: http_address, _stop: stop, _tasks: tasks }
+        Self { flight: flight_address, http: http_address, stop, _tasks: tasks }
+    }
+
+    /// Begins to drain.
+    pub fn shut_down(&self) {
+        self.stop.send_replace(true);
     }
 
     /// A client with a connection of its own; without a token it says nothing of who it is.

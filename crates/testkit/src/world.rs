@@ -9,7 +9,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use meshgate_engine::Engine;
 use meshgate_gateway::{Caller, Error, Gateway, Limits, MeshSource, Parts, SessionOptions, Statement};
-use meshgate_identity::{ClientInfo, Credential, Identity, MemoryStore, NewToken, Options, PrincipalKind, Registrar};
+use meshgate_identity::{
+    ClientInfo, Credential, Identity, MemoryStore, NewToken, NewUser, Options, PrincipalKind, Registrar,
+};
 use meshgate_ledger::Ledger;
 use meshgate_model::{Clock, Entropy, Secret};
 use meshgate_table::{CacheOptions, StoreOptions, Tables};
@@ -25,15 +27,25 @@ pub struct WorldBuilder {
     domains: Vec<String>,
     attributes: String,
     engine: meshgate_engine::Options,
+    identity: Options,
 }
 
 /// A gateway over a mesh.
 pub struct World {
-    directory: TempDir,
+    directory: Arc<TempDir>,
     /// The gateway.
     pub gateway: Arc<Gateway>,
     registrar: Registrar,
     ledger: Arc<Ledger>,
+    rest: Rest,
+}
+
+/// What another gateway over the same mesh is made of.
+#[derive(Clone)]
+struct Rest {
+    store: Arc<MemoryStore>,
+    engine: meshgate_engine::Options,
+    identity: Options,
 }
 
 impl WorldBuilder {
@@ -48,7 +60,7 @@ impl WorldBuilder {
             memory_bytes_per_query: 512 << 20,
             ..meshgate_engine::Options::default()
         };
-        Self { directory, domains: Vec::new(), attributes: String::new(), engine }
+        Self { directory, domains: Vec::new(), attributes: String::new(), engine, identity: Options::default() }
     }
 
     /// The mesh directory.
@@ -77,6 +89,12 @@ impl WorldBuilder {
     /// Limits of the engine.
     pub fn engine(mut self, change: impl FnOnce(&mut meshgate_engine::Options)) -> Self {
         change(&mut self.engine);
+        self
+    }
+
+    /// Who is let in, and how.
+    pub fn identity(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.identity);
         self
     }
 
@@ -127,7 +145,8 @@ impl WorldBuilder {
         if !self.mesh().join("mesh.yaml").exists() {
             self.write("mesh.yaml", &yaml);
         }
-        World::open(self).await
+        let rest = Rest { store: Arc::default(), engine: self.engine, identity: self.identity };
+        World::open(Arc::new(self.directory), rest, "state").await
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -142,14 +161,14 @@ impl Default for WorldBuilder {
 }
 
 impl World {
-    async fn open(builder: WorldBuilder) -> Result<Self, Error> {
+    async fn open(directory: Arc<TempDir>, rest: Rest, state: &str) -> Result<Self, Error> {
+        let state = directory.path().join(state);
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(Counter::default());
-        let store = Arc::new(MemoryStore::default());
-        let registrar = Registrar::new(store.clone(), clock.clone(), entropy.clone());
-        let identity = Identity::new(store, Options::default(), clock.clone(), entropy.as_ref());
-        let audit = builder.directory.path().join("state/audit");
-        let ledger = Ledger::open(&audit, meshgate_ledger::Options::default(), clock.clone());
+        let registrar = Registrar::new(rest.store.clone(), clock.clone(), entropy.clone());
+        let identity = Identity::new(rest.store.clone(), rest.identity.clone(), clock.clone(), entropy.as_ref());
+        let engine = meshgate_engine::Options { spill_dir: state.join("spill"), ..rest.engine.clone() };
+        let ledger = Ledger::open(&state.join("audit"), meshgate_ledger::Options::default(), clock.clone());
         let ledger = Arc::new(ledger.map_err(Error::below)?);
         let formats: Vec<Arc<dyn meshgate_table::TableFormat>> =
             vec![Arc::new(meshgate_table_delta::DeltaFormat), Arc::new(meshgate_table_iceberg::IcebergFormat)];
@@ -157,9 +176,9 @@ impl World {
             identity,
             ledger: ledger.clone(),
             tables: Arc::new(Tables::new(formats, CacheOptions::default(), clock.clone())),
-            engine: Arc::new(Engine::new(builder.engine.clone()).map_err(Error::below)?),
+            engine: Arc::new(Engine::new(engine).map_err(Error::below)?),
             mesh: MeshSource {
-                directory: builder.mesh(),
+                directory: directory.path().join("mesh"),
                 environment: None,
                 credentials: BTreeMap::new(),
                 stores: StoreOptions::default(),
@@ -170,12 +189,23 @@ impl World {
             entropy,
         };
         let gateway = Gateway::open(parts).await?;
-        Ok(Self { directory: builder.directory, gateway, registrar, ledger })
+        Ok(Self { directory, gateway, registrar, ledger, rest })
+    }
+
+    /// Another gateway over the same mesh with the same users, as another process would be.
+    pub async fn sibling(&self) -> Self {
+        Self::open(self.directory.clone(), self.rest.clone(), "sibling").await.expect("the mesh is valid")
     }
 
     /// The mesh directory.
     pub fn mesh(&self) -> PathBuf {
         self.directory.path().join("mesh")
+    }
+
+    /// Adds a commit to a Delta table of a domain.
+    pub async fn append(&self, domain: &str, table: &str, batch: RecordBatch) {
+        let path = self.mesh().join("data").join(domain).join(table);
+        meshgate_table_delta::append(&path, [batch], &[]).await.expect("a commit");
     }
 
     /// The directory of the audit trail.
@@ -198,6 +228,17 @@ impl World {
         let token = self.token(name, groups, attributes).await;
         let client = ClientInfo { address: None, user_agent: None };
         self.gateway.authenticate(Credential::Bearer(token), client).await.expect("a fresh token is valid")
+    }
+
+    /// A new user with a password.
+    pub async fn add_user(&self, name: &str, password: &str, groups: &[&str]) {
+        let user = NewUser {
+            name: name.to_owned(),
+            password: Secret::new(password),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            attributes: BTreeMap::new(),
+        };
+        self.registrar.add_user(user).await.expect("a new user");
     }
 
     /// A new user's token.
@@ -229,7 +270,7 @@ impl World {
         sql: &str,
         parameters: Option<RecordBatch>,
     ) -> Result<Vec<RecordBatch>, Error> {
-        let statement = Statement { sql: sql.to_owned(), parameters };
+        let statement = Statement { sql: sql.to_owned(), parameters, ..Statement::default() };
         let planned = self.gateway.plan(caller, options, &statement).await?;
         let stream = self.gateway.execute(caller, options, planned.id, &statement).await?;
         stream.batches.try_collect().await

@@ -9,7 +9,8 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::SqlInfo::{self, *};
 use arrow_flight::sql::metadata::{SqlInfoData, SqlInfoDataBuilder};
 use arrow_flight::sql::{
-    SqlNullOrdering, SqlSupportedCaseSensitivity, SqlSupportsConvert, SqlTransactionIsolationLevel,
+    SqlNullOrdering, SqlSupportedCaseSensitivity, SqlSupportedTransaction, SqlSupportsConvert,
+    SqlTransactionIsolationLevel,
 };
 
 use super::functions;
@@ -32,6 +33,7 @@ impl ServerInfo {
     pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
         let mut all = SqlInfoDataBuilder::new();
         server(&mut all, settings);
+        timeouts(&mut all, settings);
         names(&mut all);
         abilities(&mut all)?;
         limits(&mut all);
@@ -70,10 +72,16 @@ fn server(info: &mut SqlInfoDataBuilder, settings: &Settings) {
     info.append(FlightSqlServerSubstrait, false);
     info.append(FlightSqlServerSubstraitMinVersion, "");
     info.append(FlightSqlServerSubstraitMaxVersion, "");
-    info.append(FlightSqlServerTransaction, 0_i32);
+    // Whole transactions, no savepoints: they read, from the same versions of tables.
+    info.append(FlightSqlServerTransaction, SqlSupportedTransaction::Transaction as i32);
     info.append(FlightSqlServerCancel, true);
-    info.append(FlightSqlServerStatementTimeout, 0_i32);
-    info.append(FlightSqlServerTransactionTimeout, 0_i32);
+}
+
+/// How long prepared statements and transactions are kept while nobody uses them, in milliseconds.
+fn timeouts(info: &mut SqlInfoDataBuilder, settings: &Settings) {
+    let millis = |seconds: u32| i32::try_from(u64::from(seconds) * 1000).unwrap_or(i32::MAX);
+    info.append(FlightSqlServerStatementTimeout, millis(settings.handle_ttl_s));
+    info.append(FlightSqlServerTransactionTimeout, millis(settings.transaction_ttl_s));
 }
 
 fn names(info: &mut SqlInfoDataBuilder) {
@@ -154,6 +162,7 @@ fn limits(info: &mut SqlInfoDataBuilder) {
     info.append(SqlMaxRowSizeIncludesBlobs, true);
 }
 
+/// What JDBC and ODBC tools make of transactions: their drivers begin none, so statements belong to none.
 fn transactions(info: &mut SqlInfoDataBuilder) {
     info.append(SqlDefaultTransactionIsolation, SqlTransactionIsolationLevel::SqlTransactionNone as i64);
     info.append(SqlTransactionsSupported, false);
@@ -268,7 +277,7 @@ mod tests {
         assert!(row.column(1).as_union().value(0).as_boolean().value(0), "read only");
         let row = info().rows(&[8]).expect("answers");
         // What the Go driver does, without looking.
-        assert_eq!(row.column(1).as_union().child(3).as_primitive::<Int32Type>().value(0), 0);
+        assert_eq!(row.column(1).as_union().child(3).as_primitive::<Int32Type>().value(0), 1);
     }
 
     #[test]

@@ -1,20 +1,20 @@
-//! DoAction: prepared statements, sessions, cancellation, renewal.
+//! DoAction: prepared statements, transactions, sessions, cancellation, renewal.
 
 use arrow::datatypes::Schema;
 use arrow_flight::sql::{
-    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
-    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, Command, ProstMessageExt,
-    TicketStatementQuery,
+    ActionBeginTransactionRequest, ActionBeginTransactionResult, ActionCancelQueryRequest, ActionCancelQueryResult,
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    ActionEndTransactionRequest, Any, Command, EndTransaction, ProstMessageExt, TicketStatementQuery,
 };
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightEndpoint, FlightInfo,
     RenewFlightEndpointRequest,
 };
-use meshgate_gateway::{SessionOptions, StatementKind};
+use meshgate_gateway::{SessionOptions, Statement, StatementKind};
 use prost::Message;
 
 use super::identify::Call;
-use super::{Inner, command, info, no_transaction};
+use super::{Inner, command, info};
 use crate::Error;
 use crate::prepared::Prepared;
 use crate::session::messages::{
@@ -31,6 +31,8 @@ const CANCEL_RESULT_NOT_CANCELLABLE: i32 = 3;
 
 const CREATE_PREPARED: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED: &str = "ClosePreparedStatement";
+const BEGIN_TRANSACTION: &str = "BeginTransaction";
+const END_TRANSACTION: &str = "EndTransaction";
 const CANCEL_QUERY: &str = "CancelQuery";
 const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
 const RENEW_ENDPOINT: &str = "RenewFlightEndpoint";
@@ -45,6 +47,8 @@ pub(super) fn all() -> Vec<ActionType> {
     vec![
         action(CREATE_PREPARED, "Prepares a statement: ActionCreatePreparedStatementRequest"),
         action(CLOSE_PREPARED, "Closes a prepared statement: ActionClosePreparedStatementRequest"),
+        action(BEGIN_TRANSACTION, "Begins a read-only transaction: ActionBeginTransactionRequest"),
+        action(END_TRANSACTION, "Ends a transaction: ActionEndTransactionRequest"),
         action(CANCEL_QUERY, "Cancels a query: ActionCancelQueryRequest"),
         action(CANCEL_FLIGHT_INFO, "Cancels a query: CancelFlightInfoRequest"),
         action(RENEW_ENDPOINT, "Extends the life of a ticket: RenewFlightEndpointRequest"),
@@ -64,6 +68,19 @@ impl Inner {
                 let request: ActionClosePreparedStatementRequest = unpack(body)?;
                 let handle = &request.prepared_statement_handle;
                 self.prepared.close(&self.sealer, call.caller.fingerprint(), handle);
+                Ok(Vec::new())
+            }
+            BEGIN_TRANSACTION => {
+                let ActionBeginTransactionRequest {} = unpack(body)?;
+                let transaction_id = self.transactions.begin(&self.sealer, call.caller.fingerprint());
+                Ok(one(ActionBeginTransactionResult { transaction_id }.as_any().encode_to_vec()))
+            }
+            END_TRANSACTION => {
+                let request: ActionEndTransactionRequest = unpack(body)?;
+                if request.action() == EndTransaction::Unspecified {
+                    return Err(Error::Malformed("a transaction ends with COMMIT or ROLLBACK"));
+                }
+                self.transactions.end(&self.sealer, call.caller.fingerprint(), &request.transaction_id)?;
                 Ok(Vec::new())
             }
             CANCEL_QUERY => {
@@ -96,9 +113,7 @@ impl Inner {
                 call.no_cookie();
                 Ok(one(CloseSessionResult { status: CloseSessionStatus::Closed as i32 }.encode_to_vec()))
             }
-            "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
-                Err(Error::Unsupported("a transaction"))
-            }
+            "BeginSavepoint" | "EndSavepoint" => Err(Error::Unsupported("a savepoint")),
             "CreatePreparedSubstraitPlan" => Err(Error::Unsupported("Substrait")),
             _ => Err(Error::Unsupported("this action")),
         }
@@ -109,8 +124,11 @@ impl Inner {
         call: &Call,
         request: ActionCreatePreparedStatementRequest,
     ) -> Result<Vec<u8>, Error> {
-        no_transaction(request.transaction_id.as_ref())?;
-        let description = self.gateway.describe(&call.caller, &call.options, &request.query).await?;
+        let owner = call.caller.fingerprint();
+        let transaction = self.transactions.find(&self.sealer, owner, request.transaction_id.as_ref())?;
+        let snapshots = transaction.as_ref().map(|transaction| transaction.snapshots());
+        let statement = Statement { sql: request.query.clone(), snapshots, ..Statement::default() };
+        let description = self.gateway.describe(&call.caller, &call.options, &statement).await?;
         // Drivers tell an update by its empty schema, and newer ones by the flag.
         let is_update = description.kind == StatementKind::Session;
         let types = call.options.wire_types;
@@ -121,20 +139,27 @@ impl Inner {
             is_update: Some(is_update),
             prepared_statement_handle: self.prepared.keep(
                 &self.sealer,
-                call.caller.fingerprint(),
-                Prepared::new(request.query, call.options.clone(), description),
+                owner,
+                Prepared::new(request.query, call.options.clone(), description, transaction),
             ),
         };
         let type_url = ActionCreatePreparedStatementResult::type_url().to_owned();
         Ok(Any { type_url, value: result.encode_to_vec().into() }.encode_to_vec())
     }
 
-    /// Stops what is being streamed for a FlightInfo of the caller's.
+    /// Ends the query of a FlightInfo of the caller's: what is streamed of it stops, and what was not fetched yet is not
+    /// to be had any more. Says whether there was a query: metadata is made when it is asked for.
     fn cancel(&self, call: &Call, info: &FlightInfo) -> Result<bool, Error> {
         let mut cancelled = false;
         for endpoint in &info.endpoint {
+            let ticket = endpoint.ticket.as_ref().ok_or(Error::Gone)?;
+            if command(&ticket.ticket).is_ok_and(|command| self.metadata.schema(&command).is_some()) {
+                continue;
+            }
             if let Content::Query(query) = self.open(call, endpoint)?.content {
-                cancelled |= self.running.cancel(query.id, call.caller.fingerprint());
+                self.gateway.forget(&call.caller, query.id);
+                self.running.cancel(query.id, call.caller.fingerprint());
+                cancelled = true;
             }
         }
         Ok(cancelled)
@@ -143,6 +168,9 @@ impl Inner {
     /// The same ticket, good for longer.
     fn renew(&self, call: &Call, endpoint: &FlightEndpoint) -> Result<FlightEndpoint, Error> {
         let ticket = self.open(call, endpoint)?;
+        if let Content::Query(query) = &ticket.content {
+            self.running.check(query.id, ticket.owner)?;
+        }
         let until = self.settings.clock.now().plus_seconds(i64::from(self.settings.ticket_ttl_s));
         Ok(info::endpoint(Ticket { until, ..ticket }.seal(&self.sealer), until))
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use arrow::ipc::CompressionType;
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::FlightData;
 use arrow_flight::sql::Command;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use meshgate_gateway::Statement;
+use meshgate_gateway::{Compression, Snapshots, Statement};
 use tonic::Status;
 
 use super::identify::Call;
@@ -49,13 +50,25 @@ impl Inner {
     ) -> Result<BoxStream<'static, Result<FlightData, Status>>, Error> {
         let owner = call.caller.fingerprint();
         let parameters = self.prepared.unpack(owner, &ticket.parameters)?;
-        let statement = Statement { sql: ticket.sql, parameters };
+        // SECURITY: the ticket says which versions are read; who may read what of them is decided anew.
+        let snapshots = Some(Snapshots::of(ticket.snapshots));
+        let statement = Statement { sql: ticket.sql, parameters, snapshots, part: ticket.part };
         tracing::debug!(query = %ticket.id, epoch = %ticket.epoch, "redeeming a ticket");
-        let stream = self.gateway.execute(&call.caller, &ticket.options, ticket.id, &statement).await?;
+        // From here on it can be cancelled, while it waits for its turn too.
+        let stop = self.running.begin(ticket.id, owner)?;
+        let stream = tokio::select! {
+            biased;
+            why = stop.stopped() => return Err(Error::Stopped(why)),
+            stream = self.gateway.execute(&call.caller, &ticket.options, ticket.id, &statement) => stream?,
+        };
         let schema = wire_schema(&stream.schema, ticket.options.wire_types);
-        let ipc = IpcWriteOptions::default().try_with_compression(call.compression)?;
+        let compression = match call.compression.unwrap_or(ticket.options.ipc_compression) {
+            Compression::None => None,
+            Compression::Lz4 => Some(CompressionType::LZ4_FRAME),
+            Compression::Zstd => Some(CompressionType::ZSTD),
+        };
+        let ipc = IpcWriteOptions::default().try_with_compression(compression)?;
         let rows = stream.batches.map_err(Error::Gateway).boxed();
-        let stop = self.running.begin(ticket.id, owner);
         Ok(encode_stream(rows, schema, ipc, stop, stream.revoked).boxed())
     }
 }

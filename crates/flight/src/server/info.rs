@@ -6,13 +6,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{Any, Command, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket as FlightTicket};
 use bytes::Bytes;
-use meshgate_gateway::{SessionOptions, Statement, StatementKind};
+use meshgate_gateway::{Part, SessionOptions, Statement, StatementKind};
 use meshgate_model::{Instant, mutant};
 use prost::Message;
 use prost_types::Timestamp;
 
 use super::identify::Call;
-use super::{Inner, command, no_transaction, refuse};
+use super::{Inner, command, refuse};
 use crate::Error;
 use crate::binding::Bound;
 use crate::ticket::{Content, QueryTicket, Ticket};
@@ -25,8 +25,8 @@ impl Inner {
         let command = command(&descriptor.cmd)?;
         let info = match &command {
             Command::CommandStatementQuery(query) => {
-                no_transaction(query.transaction_id.as_ref())?;
-                let statement = Statement { sql: query.query.clone(), parameters: None };
+                let snapshots = self.snapshots(call, query.transaction_id.as_ref())?;
+                let statement = Statement { sql: query.query.clone(), snapshots, ..Statement::default() };
                 if self.is_session_statement(call, &statement).await? {
                     self.change_session(call, &statement.sql).await?;
                     self.nothing_info(call)?
@@ -45,7 +45,9 @@ impl Inner {
                     StatementKind::Query => {
                         let bound = prepared.bound();
                         let parameters = bound.as_ref().map(|bound| bound.batch().clone());
-                        let statement = Statement { sql: prepared.sql.clone(), parameters };
+                        let snapshots = self.transactions.snapshots(owner, prepared.transaction.as_ref())?;
+                        let sql = prepared.sql.clone();
+                        let statement = Statement { sql, parameters, snapshots, ..Statement::default() };
                         self.query_info(call, &prepared.options, statement, bound).await?
                     }
                 }
@@ -53,7 +55,7 @@ impl Inner {
             metadata => {
                 let schema = self.metadata.schema(metadata).ok_or_else(|| refuse(metadata))?;
                 // The command itself is the ticket: whoever redeems it sees what that caller may see.
-                info(&schema, FlightEndpoint::new().with_ticket(FlightTicket::new(descriptor.cmd.clone())))?
+                info(&schema, [FlightEndpoint::new().with_ticket(FlightTicket::new(descriptor.cmd.clone()))])?
             }
         };
         Ok(info.with_descriptor(descriptor))
@@ -64,15 +66,18 @@ impl Inner {
         let command = command(&descriptor.cmd)?;
         let schema = match &command {
             Command::CommandStatementQuery(query) => {
-                no_transaction(query.transaction_id.as_ref())?;
-                let description = self.gateway.describe(&call.caller, &call.options, &query.query).await?;
+                let snapshots = self.snapshots(call, query.transaction_id.as_ref())?;
+                let statement = Statement { sql: query.query.clone(), snapshots, ..Statement::default() };
+                let description = self.gateway.describe(&call.caller, &call.options, &statement).await?;
                 wire_schema(&description.schema, call.options.wire_types)
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let owner = call.caller.fingerprint();
                 let prepared = self.prepared.find(&self.sealer, owner, &query.prepared_statement_handle)?;
                 // SECURITY: authorised again on use: rules may have changed since it was prepared.
-                let description = self.gateway.describe(&call.caller, &prepared.options, &prepared.sql).await?;
+                let snapshots = self.transactions.snapshots(owner, prepared.transaction.as_ref())?;
+                let statement = Statement { sql: prepared.sql.clone(), snapshots, ..Statement::default() };
+                let description = self.gateway.describe(&call.caller, &prepared.options, &statement).await?;
                 wire_schema(&description.schema, prepared.options.wire_types)
             }
             metadata => self.metadata.schema(metadata).ok_or_else(|| refuse(metadata))?,
@@ -90,21 +95,26 @@ impl Inner {
         let planned = self.gateway.plan(&call.caller, options, &statement).await?;
         let in_query = Error::in_query(planned.id);
         let parameters = self.prepared.pack(call.caller.fingerprint(), bound).map_err(&in_query)?;
-        let content = Content::Query(Box::new(QueryTicket {
-            id: planned.id,
-            epoch: planned.epoch,
-            sql: statement.sql,
-            options: options.clone(),
-            parameters,
-        }));
+        let endpoints = (0..planned.parts).map(|index| {
+            let content = Content::Query(Box::new(QueryTicket {
+                id: planned.id,
+                epoch: planned.epoch,
+                sql: statement.sql.clone(),
+                options: options.clone(),
+                parameters: parameters.clone(),
+                snapshots: planned.snapshots.clone(),
+                part: Part { index, of: planned.parts },
+            }));
+            self.endpoint(call, content)
+        });
         let schema = wire_schema(&planned.schema, options.wire_types);
-        let info = info(&schema, self.endpoint(call, content)).map_err(&in_query)?;
+        let info = info(&schema, endpoints).map_err(&in_query)?;
         Ok(info.with_app_metadata(planned.app_metadata))
     }
 
     /// What a statement gives that has been carried out already.
     fn nothing_info(&self, call: &Call) -> Result<FlightInfo, Error> {
-        info(&Arc::new(Schema::empty()), self.endpoint(call, Content::Nothing))
+        info(&Arc::new(Schema::empty()), [self.endpoint(call, Content::Nothing)])
     }
 
     fn endpoint(&self, call: &Call, content: Content) -> FlightEndpoint {
@@ -126,11 +136,10 @@ pub(super) fn endpoint(sealed: Bytes, until: Instant) -> FlightEndpoint {
 }
 
 /// SECURITY: totals stay -1. How many rows there are is data.
-fn info(schema: &SchemaRef, endpoint: FlightEndpoint) -> Result<FlightInfo, Error> {
-    let mut info = FlightInfo::new()
-        .with_endpoint(endpoint)
-        .with_total_records(if mutant("totals are told") { 1 } else { -1 })
-        .with_total_bytes(-1);
+fn info(schema: &SchemaRef, endpoints: impl IntoIterator<Item = FlightEndpoint>) -> Result<FlightInfo, Error> {
+    let mut info =
+        FlightInfo::new().with_total_records(if mutant("totals are told") { 1 } else { -1 }).with_total_bytes(-1);
     info.schema = schema_bytes(schema)?;
+    info.endpoint = endpoints.into_iter().collect();
     Ok(info)
 }

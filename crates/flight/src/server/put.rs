@@ -5,12 +5,12 @@ use arrow_flight::sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult
 use arrow_flight::{FlightData, PutResult};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use meshgate_gateway::StatementKind;
+use meshgate_gateway::{Statement, StatementKind};
 use prost::Message;
 use tonic::{Status, Streaming};
 
 use super::identify::Call;
-use super::{Inner, command, no_transaction, refuse};
+use super::{Inner, command, refuse};
 use crate::{Error, parameters};
 
 /// Messages that are read past what is needed, so that well-behaved clients see their stream end as they expect.
@@ -27,8 +27,9 @@ impl Inner {
         let descriptor = descriptor.ok_or(Error::Malformed("the first message has no descriptor"))?;
         match command(&descriptor.cmd)? {
             Command::CommandStatementUpdate(update) => {
-                no_transaction(update.transaction_id.as_ref())?;
-                let description = self.gateway.describe(&call.caller, &call.options, &update.query).await?;
+                let snapshots = self.snapshots(call, update.transaction_id.as_ref())?;
+                let statement = Statement { sql: update.query.clone(), snapshots, ..Statement::default() };
+                let description = self.gateway.describe(&call.caller, &call.options, &statement).await?;
                 self.update(call, description.kind, &update.query).await?;
                 Ok(results(updated(), Some(stream)))
             }

@@ -25,15 +25,16 @@ pub(crate) fn seal(sealer: &Sealer, session: Id, user: &str, password: &Secret, 
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealer.seal(Purpose::Bearer, &claim.encode_to_vec())))
 }
 
-/// What a bearer stands for, if it is one of ours and still good.
-pub(crate) fn open(sealer: &Sealer, bearer: &Secret, now: Instant) -> Option<(Id, Credential)> {
+/// The session of a bearer, until when it is good, and what it stands for; if it is one of ours and still good.
+pub(crate) fn open(sealer: &Sealer, bearer: &Secret, now: Instant) -> Option<(Id, Instant, Credential)> {
     let sealed = URL_SAFE_NO_PAD.decode(bearer.expose().strip_prefix(PREFIX)?).ok()?;
     let claim = BearerMessage::decode(sealer.open(Purpose::Bearer, &sealed)?.as_slice()).ok()?;
-    if Instant(claim.until_micros) <= now {
+    let until = Instant(claim.until_micros);
+    if until <= now {
         return None;
     }
     let credential = Credential::basic(claim.user, Secret::new(claim.password));
-    Some((claim.session.try_into().ok()?, credential))
+    Some((claim.session.try_into().ok()?, until, credential))
 }
 
 /// SECURITY: sealed before it leaves; not printed, as its `Debug` would show the password.
@@ -71,8 +72,8 @@ mod tests {
         let sealer = Sealer::new(&[1; 32], Arc::new(Counting::default()));
         let bearer = Secret::new(seal(&sealer, [4; 16], "ana", &Secret::new("p:w"), Instant(10)));
         assert!(!bearer.expose().contains("ana"));
-        let (session, credential) = open(&sealer, &bearer, Instant(9)).expect("good");
-        assert_eq!(session, [4; 16]);
+        let (session, until, credential) = open(&sealer, &bearer, Instant(9)).expect("good");
+        assert_eq!((session, until), ([4; 16], Instant(10)));
         assert!(
             matches!(credential, Credential::Basic { user, password } if user == "ana" && password.expose() == "p:w")
         );

@@ -69,6 +69,13 @@ pub(crate) fn adapt(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Error> 
             let exact = array.as_primitive::<Time64NanosecondType>().iter().flatten().all(|ns| ns % 1000 == 0);
             if exact { cast(array, to) } else { Err(inexact(array.data_type(), to)) }
         }
+        // By way of microseconds, of which every date is a count: nanoseconds are then checked.
+        (DataType::Date32 | DataType::Date64, DataType::Timestamp(TimeUnit::Nanosecond, None)) => {
+            adapt(&cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?, to)
+        }
+        (DataType::Timestamp(_, _), DataType::Timestamp(TimeUnit::Nanosecond, _)) => {
+            cast(array, to).map_err(|_| inexact(array.data_type(), to))
+        }
         (DataType::LargeUtf8 | DataType::LargeBinary, _) => cast(&narrow(array)?, to),
         _ => cast(array, to),
     }

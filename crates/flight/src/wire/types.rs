@@ -60,7 +60,7 @@ fn wire_field(field: &FieldRef, types: WireTypes) -> FieldRef {
     let nullable = field.is_nullable()
         || match field.data_type() {
             // The nulls of run-end encoded columns are those of their values.
-            DataType::RunEndEncoded(_, values) => types == WireTypes::Compatible && values.is_nullable(),
+            DataType::RunEndEncoded(_, values) => types != WireTypes::Native && values.is_nullable(),
             _ => false,
         };
     let metadata =
@@ -81,21 +81,22 @@ pub(crate) fn wire_type(data_type: &DataType, types: WireTypes) -> DataType {
             DataType::Union(fields.iter().map(|(id, field)| (id, nested(field))).collect::<UnionFields>(), *mode)
         }
         other => match types {
-            WireTypes::Compatible => compatible_type(other, nested),
+            WireTypes::Compatible => compatible_type(other, types, nested),
+            WireTypes::Grafana => grafana_type(compatible_type(other, types, nested)),
             WireTypes::Native => native_type(other, nested),
         },
     }
 }
 
-fn compatible_type(data_type: &DataType, nested: impl Fn(&FieldRef) -> FieldRef) -> DataType {
+fn compatible_type(data_type: &DataType, types: WireTypes, nested: impl Fn(&FieldRef) -> FieldRef) -> DataType {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
             DataType::List(nested(item))
         }
-        DataType::Dictionary(_, values) => wire_type(values, WireTypes::Compatible),
-        DataType::RunEndEncoded(_, values) => wire_type(values.data_type(), WireTypes::Compatible),
+        DataType::Dictionary(_, values) => wire_type(values, types),
+        DataType::RunEndEncoded(_, values) => wire_type(values.data_type(), types),
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
@@ -108,6 +109,18 @@ fn compatible_type(data_type: &DataType, nested: impl Fn(&FieldRef) -> FieldRef)
         // fit is refused when it comes (see `adapt`).
         DataType::Time64(TimeUnit::Nanosecond) => DataType::Time64(TimeUnit::Microsecond),
         other => other.clone(),
+    }
+}
+
+/// What the Flight SQL plugin of Grafana shows as it is: it reads every timestamp as nanoseconds and knows no dates, times,
+/// intervals or decimals. A date that is no count of nanoseconds is refused when it comes (see `adapt`).
+fn grafana_type(compatible: DataType) -> DataType {
+    match compatible {
+        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Nanosecond, zone),
+        DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Nanosecond, None),
+        DataType::Decimal128(_, _) => DataType::Float64,
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Interval(_) => DataType::Utf8,
+        other => other,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CATALOG, Listed, Row, listed, text, type_of};
+use super::{CATALOG, Listed, Row, foreign_keys, listed, primary_key, text, type_of};
 use crate::caller::View;
 
 /// `(table, columns)` of everything in it.
@@ -22,6 +22,21 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "table_name",
             "column_name",
             "ordinal_position",
+            "position_in_unique_constraint",
+        ],
+    ),
+    (
+        "referential_constraints",
+        &[
+            "constraint_catalog",
+            "constraint_schema",
+            "constraint_name",
+            "unique_constraint_catalog",
+            "unique_constraint_schema",
+            "unique_constraint_name",
+            "match_option",
+            "update_rule",
+            "delete_rule",
         ],
     ),
     ("routines", &["routine_name", "routine_type"]),
@@ -49,25 +64,9 @@ pub(super) fn rows(view: &View, table: &str) -> Vec<Row> {
         "schemata" => schemata(view).into_iter().map(|(catalog, schema)| vec![Some(catalog), Some(schema)]).collect(),
         "columns" => columns(view),
         "routines" => routines(),
-        "table_constraints" => keys(view)
-            .into_iter()
-            .map(|(entry, name)| {
-                let mut row = constraint(&entry, &name);
-                row.push(text("PRIMARY KEY"));
-                row
-            })
-            .collect(),
-        "key_column_usage" => keys(view)
-            .into_iter()
-            .flat_map(|(entry, name)| {
-                let columns = entry.table.primary_key.clone();
-                columns.into_iter().enumerate().map(move |(position, column)| {
-                    let mut row = constraint(&entry, &name);
-                    row.extend([Some(column), text(position + 1)]);
-                    row
-                })
-            })
-            .collect(),
+        "table_constraints" => table_constraints(view),
+        "key_column_usage" => key_column_usage(view),
+        "referential_constraints" => referential_constraints(view),
         _ => Vec::new(),
     }
 }
@@ -133,20 +132,68 @@ fn routines() -> Vec<Row> {
     rows
 }
 
-/// The tables whose whole primary key is visible, with the name of its constraint.
-fn keys(view: &View) -> Vec<(Listed<'_>, String)> {
-    let visible = |entry: &Listed<'_>| {
-        let key = &entry.table.primary_key;
-        !key.is_empty() && key.iter().all(|name| entry.columns().any(|(column, _)| &column.name == name))
+fn table_constraints(view: &View) -> Vec<Row> {
+    let listed = listed(view);
+    let row = |entry: &Listed<'_>, name: &str, kind: &str| {
+        let mut row = constraint(entry, name);
+        row.push(text(kind));
+        row
     };
-    listed(view)
-        .into_iter()
-        .filter(visible)
-        .map(|entry| {
-            let name = format!("{}_pk", entry.table.name);
-            (entry, name)
-        })
-        .collect()
+    let mut rows = Vec::new();
+    for entry in listed.iter().filter(|entry| !primary_key(entry).is_empty()) {
+        rows.push(row(entry, &primary_name(entry), "PRIMARY KEY"));
+    }
+    rows.extend(foreign_keys(&listed).iter().map(|key| row(key.from, &key.name(), "FOREIGN KEY")));
+    rows
+}
+
+fn key_column_usage(view: &View) -> Vec<Row> {
+    let listed = listed(view);
+    let mut rows = Vec::new();
+    for entry in &listed {
+        for (position, column) in primary_key(entry).iter().enumerate() {
+            let mut row = constraint(entry, &primary_name(entry));
+            row.extend([text(column), text(position + 1), None]);
+            rows.push(row);
+        }
+    }
+    for key in foreign_keys(&listed) {
+        for (position, (from, to)) in key.columns.iter().enumerate() {
+            let in_unique = primary_key(key.to).iter().position(|column| column == to);
+            let mut row = constraint(key.from, &key.name());
+            row.extend([text(from), text(position + 1), in_unique.and_then(|position| text(position + 1))]);
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// Foreign keys whose other end is a primary key: constraints that have a name to refer to.
+fn referential_constraints(view: &View) -> Vec<Row> {
+    let listed = listed(view);
+    let mut rows = Vec::new();
+    for key in foreign_keys(&listed) {
+        let to = key.columns.iter().map(|(_, to)| *to).collect::<BTreeSet<_>>();
+        if to != primary_key(key.to).iter().map(String::as_str).collect() {
+            continue;
+        }
+        rows.push(vec![
+            text(&key.from.catalog),
+            text(&key.from.schema),
+            text(key.name()),
+            text(&key.to.catalog),
+            text(&key.to.schema),
+            text(primary_name(key.to)),
+            text("NONE"),
+            text("NO ACTION"),
+            text("NO ACTION"),
+        ]);
+    }
+    rows
+}
+
+fn primary_name(entry: &Listed<'_>) -> String {
+    format!("{}_pk", entry.table.name)
 }
 
 fn constraint(entry: &Listed<'_>, name: &str) -> Row {

@@ -16,7 +16,7 @@ use crate::{
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
-struct ManualClock(AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
 
 impl Clock for ManualClock {
     fn now(&self) -> Instant {
@@ -25,14 +25,14 @@ impl Clock for ManualClock {
 }
 
 impl ManualClock {
-    fn advance_s(&self, seconds: i64) {
+    pub(crate) fn advance_s(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 }
 
 /// Different bytes each time, the same in every run.
 #[derive(Debug, Default)]
-struct Counted(AtomicU64);
+pub(crate) struct Counted(AtomicU64);
 
 impl Entropy for Counted {
     fn fill(&self, buffer: &mut [u8]) {

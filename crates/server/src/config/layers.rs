@@ -53,6 +53,11 @@ fn check_keys<'t>(file: &str, text: &str, above: &mut Vec<&'t str>, table: &'t D
         above.push(key.get_ref());
         match value.get_ref() {
             DeValue::Table(inner) if !inner.is_empty() => check_keys(file, text, above, inner)?,
+            DeValue::Array(list) if list.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))) => {
+                for one in list.iter().filter_map(|one| one.get_ref().as_table()) {
+                    check_keys(file, text, above, one)?;
+                }
+            }
             _ => keys::check(above, &keys::place(file, text, key.span()))?,
         }
         above.pop();

@@ -29,6 +29,17 @@ pub(super) struct Flight {
     pub(super) listen: Option<String>,
     pub(super) max_message_mib: Option<u64>,
     pub(super) drain_s: Option<u64>,
+    pub(super) ticket_ttl_s: Option<u64>,
+    pub(super) handle_ttl_s: Option<u64>,
+    pub(super) handles_max: Option<u64>,
+    pub(super) bindings_mib: Option<u64>,
+    pub(super) transaction_ttl_s: Option<u64>,
+    pub(super) transactions_max: Option<u64>,
+    pub(super) transaction_tables_max: Option<u64>,
+    pub(super) session_ttl_s: Option<u64>,
+    pub(super) sessions_max: Option<u64>,
+    pub(super) bearer_ttl_s: Option<u64>,
+    pub(super) endpoints_max: Option<u64>,
     pub(super) tls: Tls,
 }
 
@@ -38,6 +49,14 @@ pub(super) struct Tls {
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
     pub(super) client_ca: Option<PathBuf>,
+    pub(super) client_certificates: Option<ClientCertificates>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientCertificates {
+    Required,
+    Optional,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -57,6 +76,51 @@ pub(super) struct State {
 pub(super) struct Identity {
     pub(super) anonymous: Option<bool>,
     pub(super) password_login: Option<bool>,
+    pub(super) oidc: Vec<Oidc>,
+    pub(super) mtls: Vec<Mtls>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Oidc {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<OneOrMany>,
+    pub(super) jwks_url: Option<String>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) user_claim: Option<String>,
+    pub(super) user_prefix: Option<String>,
+    pub(super) groups_claim: Option<String>,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) algorithms: Option<Vec<String>>,
+    pub(super) clock_skew_s: Option<u64>,
+    pub(super) keys_refresh_s: Option<u64>,
+    pub(super) keys_stale_s_max: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mtls {
+    pub(super) certificate: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) attributes: BTreeMap<String, OneOrMany>,
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(super) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

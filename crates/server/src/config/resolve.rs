@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Anchors, Audit, Cache, Config, Flight, Http, Identity, Log, Overrides, State, Tls};
-use super::{credentials, machine, raw};
+use super::{Anchors, Audit, Cache, Config, Flight, Http, Kept, Log, Overrides, State, Tls};
+use super::{credentials, identity, machine, raw};
 use meshgate_engine::Options;
 use meshgate_state::Home;
 
@@ -16,8 +16,10 @@ const MIB: u64 = 1024 * 1024;
 const FLIGHT_LISTEN: &str = "127.0.0.1:31337";
 const HTTP_LISTEN: &str = "127.0.0.1:31338";
 
-pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
+pub(super) fn resolve(mut raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
     let state = state(&raw.state, overrides)?;
+    let tls = tls(std::mem::take(&mut raw.flight.tls))?;
+    let identity = identity::resolve(raw.identity, tls.as_ref().and_then(|tls| tls.client_ca.as_ref()))?;
     let credentials = raw.credentials.iter().map(|(name, raw)| Ok((name.clone(), credentials::resolve(name, raw)?)));
     Ok(Config {
         environment: raw.environment,
@@ -25,13 +27,12 @@ pub(super) fn resolve(raw: raw::Raw, overrides: &Overrides) -> Outcome<Config> {
             listen: listen("flight.listen", overrides.flight_listen, raw.flight.listen.as_deref(), FLIGHT_LISTEN)?,
             message_bytes_max: mib("flight.max_message_mib", raw.flight.max_message_mib.unwrap_or(64))?,
             drain_s: u32::try_from(raw.flight.drain_s.unwrap_or(30)).unwrap_or(u32::MAX),
-            tls: tls(raw.flight.tls)?,
+            kept: kept(&raw.flight)?,
+            endpoints_max: number("flight.endpoints_max", raw.flight.endpoints_max.unwrap_or(16))?,
+            tls,
         },
         http: Http { listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)? },
-        identity: Identity {
-            anonymous: raw.identity.anonymous.unwrap_or(false),
-            password_login: raw.identity.password_login.unwrap_or(true),
-        },
+        identity,
         engine: engine(&raw.engine, &state.directory)?,
         cache: Cache { footers_bytes: mib("cache.footers_mib", raw.cache.footers_mib.unwrap_or(256))? as u64 },
         credentials: credentials.collect::<Outcome<_>>()?,
@@ -53,13 +54,34 @@ fn listen(key: &str, over: Option<SocketAddr>, written: Option<&str>, default: &
     })
 }
 
+fn kept(raw: &raw::Flight) -> Outcome<Kept> {
+    Ok(Kept {
+        ticket_ttl_s: seconds("flight.ticket_ttl_s", raw.ticket_ttl_s.unwrap_or(600))?,
+        handle_ttl_s: seconds("flight.handle_ttl_s", raw.handle_ttl_s.unwrap_or(8 * 3600))?,
+        handles_max: count("flight.handles_max", raw.handles_max.unwrap_or(10_000))?,
+        bindings_bytes_max: mib("flight.bindings_mib", raw.bindings_mib.unwrap_or(512))?,
+        transaction_ttl_s: seconds("flight.transaction_ttl_s", raw.transaction_ttl_s.unwrap_or(3600))?,
+        transactions_max: count("flight.transactions_max", raw.transactions_max.unwrap_or(10_000))?,
+        transaction_tables_max: count("flight.transaction_tables_max", raw.transaction_tables_max.unwrap_or(1_000))?,
+        session_ttl_s: seconds("flight.session_ttl_s", raw.session_ttl_s.unwrap_or(12 * 3600))?,
+        sessions_max: count("flight.sessions_max", raw.sessions_max.unwrap_or(10_000))?,
+        bearer_ttl_s: seconds("flight.bearer_ttl_s", raw.bearer_ttl_s.unwrap_or(24 * 3600))?,
+    })
+}
+
 fn tls(raw: raw::Tls) -> Outcome<Option<Tls>> {
     let lacks = |key: &str, other: &str| {
         Trouble::config(format!("`flight.tls.{key}` is of no use without `flight.tls.{other}`"))
             .hint("TLS needs the PEM files of a certificate and of its key; without TLS leave all of [flight.tls] out")
     };
+    if raw.client_certificates.is_some() && raw.client_ca.is_none() {
+        return Err(lacks("client_certificates", "client_ca"));
+    }
+    let client_certificate_optional = matches!(raw.client_certificates, Some(raw::ClientCertificates::Optional));
     match (raw.certificate, raw.key, raw.client_ca) {
-        (Some(certificate), Some(key), client_ca) => Ok(Some(Tls { certificate, key, client_ca })),
+        (Some(certificate), Some(key), client_ca) => {
+            Ok(Some(Tls { certificate, key, client_ca, client_certificate_optional }))
+        }
         (Some(_), None, _) => Err(lacks("certificate", "key")),
         (None, Some(_), _) => Err(lacks("key", "certificate")),
         (None, None, Some(_)) => Err(lacks("client_ca", "certificate")),
@@ -188,6 +210,11 @@ fn mib(key: &str, mib: u64) -> Outcome<usize> {
 fn count(key: &str, number: u64) -> Outcome<usize> {
     let count = usize::try_from(number).ok().filter(|count| *count > 0);
     count.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {number}")).hint("give a number above 0"))
+}
+
+fn number(key: &str, number: u64) -> Outcome<u32> {
+    let fits = u32::try_from(number).ok().filter(|number| *number > 0);
+    fits.ok_or_else(|| Trouble::config(format!("`{key}` cannot be {number}")).hint("give a number above 0"))
 }
 
 fn seconds(key: &str, number: u64) -> Outcome<u32> {

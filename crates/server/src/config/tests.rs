@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use meshgate_engine::Options;
+use meshgate_identity::OidcIssuer;
 use meshgate_table::Credentials;
 
 use super::{Config, Overrides, keys};
@@ -36,8 +37,12 @@ fn defaults_serve_one_machine() {
 fn the_commented_example_holds_every_key_and_every_default() {
     let example = include_str!("../../../../deploy/meshgate.toml");
     for key in keys::KEYS {
-        let last = key.rsplit('.').next().expect("a key has a last part");
-        assert!(example.contains(&format!("{last} = ")), "deploy/meshgate.toml does not show {key}");
+        let shown = match key.rsplit_once('.') {
+            Some((table, "*")) => format!("[{table}]"),
+            Some((_, last)) => format!("{last} = "),
+            None => format!("{key} = "),
+        };
+        assert!(example.contains(&shown), "deploy/meshgate.toml does not show {key}");
     }
     // With every comment sign taken off it must still be a configuration.
     let uncommented: String = example
@@ -47,6 +52,15 @@ fn the_commented_example_holds_every_key_and_every_default() {
     let shown = load(&uncommented, &[("MESHGATE_CREDENTIALS__LAKE__SECRET_KEY", "x")], &at("/var/lib/meshgate"));
     let mut shown = shown.unwrap_or_else(|trouble| panic!("{trouble}"));
     assert!(shown.flight.tls.take().is_some(), "the example has TLS, which has no default");
+    let [shown_oidc] = &std::mem::take(&mut shown.identity.oidc)[..] else { panic!("the example has one provider") };
+    let usual = OidcIssuer {
+        jwks_url: shown_oidc.issuer.jwks_url.clone(),
+        attributes: shown_oidc.issuer.attributes.clone(),
+        algorithms: shown_oidc.issuer.algorithms.clone(),
+        ..OidcIssuer::new(&shown_oidc.issuer.issuer, shown_oidc.issuer.audiences.clone())
+    };
+    assert_eq!(format!("{:?}", shown_oidc.issuer), format!("{usual:?}"));
+    assert_eq!(std::mem::take(&mut shown.identity.mtls).len(), 1);
     let defaults = load("", &[], &at("/var/lib/meshgate")).expect("an empty file is fine");
     let (shown_audit, audit) = ((&shown.audit.dir, shown.audit.fsync), (&defaults.audit.dir, defaults.audit.fsync));
     assert_eq!(
@@ -119,8 +133,39 @@ fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
         ("[flight.tls]\nclient_ca = \"a\"", &[], &["`flight.tls.client_ca`", "without `flight.tls.certificate`"]),
         ("", &[("MESHGATE_FLIGHT__TLS__KEY", "k")], &["`flight.tls.key`", "without `flight.tls.certificate`"]),
         ("[flight.tls]\ncertificat = \"c\"", &[], &["`flight.tls.certificat`", "`flight.tls.certificate`?"]),
-        ("[identity.mtls]\nsubject = \"s\"", &[], &["`identity.mtls`", "does not have login with client certificates"]),
-        ("[[identity.oidc]]\nissuer = \"i\"", &[], &["`identity.oidc`", "does not have login with OIDC"]),
+        ("[[identity.mtls]]\nservice = \"s\"", &[], &["`identity.mtls`", "without `flight.tls.client_ca`"]),
+        ("[[identity.oidc]]\nissuer = \"i\"", &[], &["`identity.oidc.issuer`", "i: relative URL"]),
+        ("[[identity.oidc]]\nissuer = \"http://id.example.org\"", &[], &["`identity.oidc.issuer`", "https://"]),
+        ("[[identity.oidc]]\nissuer = \"https://a\"", &[], &["has no `audience`"]),
+        ("[[identity.oidc]]\nisuer = \"https://a\"", &[], &["meshgate.toml:2:1", "`identity.oidc.issuer`?"]),
+        ("", &[("MESHGATE_IDENTITY__OIDC", "[{issuer = \"ftp://a\"}]")], &["`identity.oidc.issuer`", "https://"]),
+        (
+            "[[identity.oidc]]\nissuer = \"https://a\"\naudience = \"m\"\nalgorithms = [\"HS256\"]",
+            &[],
+            &["`HS256`", "RS256"],
+        ),
+        (
+            "[[identity.oidc]]\nissuer = \"https://a\"\naudience = \"m\"\nclock_skew_s = 301",
+            &[],
+            &["`identity.oidc.clock_skew_s`", "at most 300"],
+        ),
+        (
+            "[[identity.oidc]]\nissuer = \"https://a\"\naudience = \"m\"\n\
+             [[identity.oidc]]\nissuer = \"https://b\"\naudience = \"m\"\nuser_prefix = \"b:\"",
+            &[],
+            &["https://a", "https://b", "each other's users", "`user_prefix`"],
+        ),
+        (
+            "[flight.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_certificates = \"optional\"",
+            &[],
+            &["`flight.tls.client_certificates`", "without `flight.tls.client_ca`"],
+        ),
+        (
+            "[flight.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"a\"\n\
+             [[identity.mtls]]\ncertificate = \"CN=etl\"\nservice = \"etl\"",
+            &[],
+            &["`identity.mtls.certificate`", "dns:etl.example.org"],
+        ),
         ("[cache]\nresults_mib = 1", &[], &["`cache.results_mib`"]),
         ("[state]\nurl = \"postgres://h/d\"", &[], &["`state.url`", "SQLite only"]),
         ("[state]\nurl = \"/var/x\"", &[], &["`state.url`", "sqlite:///"]),

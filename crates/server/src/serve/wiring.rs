@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshgate_engine::Engine;
-use meshgate_flight::{Settings, Tls};
+use meshgate_flight::Settings;
 use meshgate_gateway::{Gateway, Limits, MeshSource, Parts};
 use meshgate_identity::{Identity, Options as IdentityOptions};
 use meshgate_ledger::{Ledger, Options as LedgerOptions, Started, Stopped};
@@ -13,14 +13,15 @@ use meshgate_model::{Clock, Entropy, Epoch};
 use meshgate_product::Watcher;
 use meshgate_state::State;
 use meshgate_table::{CacheOptions, StoreOptions, TableFormat, Tables};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::anchors;
+use super::certificates::Certificates;
+use super::{anchors, fetch};
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::config::Config;
-use crate::tls;
 use crate::trouble::{Outcome, Trouble};
 
 /// How soon a running query ends after its token was revoked or has expired.
@@ -32,14 +33,14 @@ pub(super) struct Wired {
     ledger: Arc<Ledger>,
     state: State,
     flight: Settings,
-    tls: Option<Tls>,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     _watcher: Watcher,
     _chores: JoinSet<()>,
 }
 
 /// Builds everything from the bottom up. Nothing listens yet.
 pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
-    let tls = config.flight.tls.as_ref().map(tls::read).transpose()?;
+    let certificates = config.flight.tls.as_ref().map(Certificates::read).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     // The watcher starts before the mesh is read, so that no change is missed in between.
@@ -72,6 +73,8 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
         IdentityOptions {
             anonymous: config.identity.anonymous,
             password_login: config.identity.password_login,
+            issuers: fetch::issuers(&config.identity.oidc)?,
+            services: config.identity.mtls.clone(),
             ..IdentityOptions::default()
         },
         clock.clone(),
@@ -89,7 +92,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
             stores: StoreOptions::default(),
         },
         mesh_key: secrets.mesh,
-        limits: Limits::default(),
+        limits: Limits { endpoints_max: config.flight.endpoints_max, ..Limits::default() },
         clock: clock.clone(),
         entropy: entropy.clone(),
     });
@@ -98,12 +101,25 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
             .in_config()
             .hint(format!("`meshgate check {}` shows everything that is wrong", mesh.display()))
     })?;
+    let kept = &config.flight.kept;
     let flight = Settings {
         max_message_bytes: config.flight.message_bytes_max,
         drain_s: config.flight.drain_s,
+        ticket_ttl_s: kept.ticket_ttl_s,
+        handle_ttl_s: kept.handle_ttl_s,
+        handles_max: kept.handles_max,
+        bindings_bytes_max: kept.bindings_bytes_max,
+        transaction_ttl_s: kept.transaction_ttl_s,
+        transactions_max: kept.transactions_max,
+        transaction_tables_max: kept.transaction_tables_max,
+        session_ttl_s: kept.session_ttl_s,
+        sessions_max: kept.sessions_max,
+        bearer_ttl_s: kept.bearer_ttl_s,
         ..Settings::new(secrets.seal, clock, entropy)
     };
-    let chores = chores(&gateway, touches);
+    let mut chores = chores(&gateway, touches);
+    let tls = certificates.as_ref().map(Certificates::in_force);
+    certificates.map(|certificates| chores.spawn(certificates.keep_fresh()));
     Ok(Wired { gateway, ledger, state, flight, tls, _watcher: watcher, _chores: chores })
 }
 

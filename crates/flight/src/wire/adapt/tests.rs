@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, Decimal32Array, Decimal256Array, DictionaryArray, FixedSizeListArray,
-    Float32Array, Int32Array, Int64Array, LargeBinaryArray, LargeListArray, LargeStringArray, ListArray, ListViewArray,
-    MapArray, RecordBatch, RunArray, StringArray, StringViewArray, StructArray, Time64NanosecondArray, UnionArray,
-    new_empty_array,
+    Array, ArrayRef, AsArray, BinaryViewArray, Date32Array, Decimal32Array, Decimal256Array, DictionaryArray,
+    FixedSizeListArray, Float32Array, Int32Array, Int64Array, LargeBinaryArray, LargeListArray, LargeStringArray,
+    ListArray, ListViewArray, MapArray, RecordBatch, RunArray, StringArray, StringViewArray, StructArray,
+    Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray, UnionArray, new_empty_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, UnionFields, i256};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit, UnionFields, i256};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use meshgate_gateway::WireTypes;
 
@@ -154,4 +154,28 @@ fn batches_keep_rows_without_columns() {
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(3));
     let batch = RecordBatch::try_new_with_options(schema.clone(), vec![], &options).expect("three rows");
     assert_eq!(adapt_batch(&batch, &wire_schema(&schema, WireTypes::Compatible)).expect("adapts").num_rows(), 3);
+}
+
+#[test]
+fn nanoseconds_are_exact_or_an_error() {
+    let stamp = |unit| DataType::Timestamp(unit, None);
+    let nanos = stamp(TimeUnit::Nanosecond);
+    let day: i64 = 86_400_000_000_000;
+    let good: [ArrayRef; 2] = [
+        Arc::new(Date32Array::from(vec![Some(1), None, Some(-1)])),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(day / 1000), None, Some(-day / 1000)])),
+    ];
+    for given in good {
+        let adapted = adapt(&given, &nanos).expect("within the years of nanoseconds");
+        let expected = TimestampNanosecondArray::from(vec![Some(day), None, Some(-day)]);
+        assert_eq!(adapted.as_ref(), &expected as &dyn Array, "{}", given.data_type());
+    }
+    let far: [ArrayRef; 2] = [
+        // 9999-12-31, as much data has it for "never".
+        Arc::new(Date32Array::from(vec![2_932_896])),
+        Arc::new(TimestampMicrosecondArray::from(vec![253_402_214_400_000_000])),
+    ];
+    for given in far {
+        assert!(matches!(adapt(&given, &nanos), Err(Error::Inexact { .. })), "{}", given.data_type());
+    }
 }

@@ -20,15 +20,18 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::{Messages, encode_stream};
-use crate::Error;
 use crate::running::Running;
+use crate::seal::tests::Counting;
+use crate::shelf::tests::Hand;
 use crate::wire::types::wire_schema;
+use crate::{Error, Settings};
 
 const ANA: Fingerprint = Fingerprint([1; 32]);
 
 fn running() -> (watch::Sender<bool>, Running) {
     let (stop, stops) = watch::channel(false);
-    (stop, Running::new(stops))
+    let settings = Settings::new([0; 32], Arc::new(Hand::default()), Arc::new(Counting::default()));
+    (stop, Running::new(&settings, stops))
 }
 
 fn rows() -> RecordBatch {
@@ -45,7 +48,13 @@ fn rows() -> RecordBatch {
 fn messages(running: &Running, batches: Vec<Result<RecordBatch, Error>>, types: WireTypes) -> Messages {
     let schema = wire_schema(&rows().schema(), types);
     let batches = futures::stream::iter(batches).boxed();
-    encode_stream(batches, schema, IpcWriteOptions::default(), running.begin(QueryId(1), ANA), CancellationToken::new())
+    encode_stream(
+        batches,
+        schema,
+        IpcWriteOptions::default(),
+        running.begin(QueryId(1), ANA).expect("not cancelled"),
+        CancellationToken::new(),
+    )
 }
 
 #[tokio::test]
@@ -82,8 +91,13 @@ async fn compresses_if_asked() {
     for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         let options = IpcWriteOptions::default().try_with_compression(Some(codec)).expect("built in");
         let one = futures::stream::iter([Ok(batch.clone())]).boxed();
-        let sent =
-            encode_stream(one, batch.schema(), options, running.begin(QueryId(1), ANA), CancellationToken::new());
+        let sent = encode_stream(
+            one,
+            batch.schema(),
+            options,
+            running.begin(QueryId(1), ANA).expect("not cancelled"),
+            CancellationToken::new(),
+        );
         let messages: Vec<_> = sent.try_collect().await.expect("encodes");
         assert!(messages[1].data_body.len() < 10_000, "{codec:?}");
         let stream = futures::stream::iter(messages.into_iter().map(Ok));
@@ -100,7 +114,13 @@ async fn what_waits_when_rights_end_is_not_sent() {
     let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
     let batches = futures::stream::repeat_with(|| Ok(rows())).boxed();
     let options = IpcWriteOptions::default();
-    let mut sent = encode_stream(batches, schema, options, running.begin(QueryId(1), ANA), revoked.clone());
+    let mut sent = encode_stream(
+        batches,
+        schema,
+        options,
+        running.begin(QueryId(1), ANA).expect("not cancelled"),
+        revoked.clone(),
+    );
     assert!(sent.next().await.is_some_and(|message| message.is_ok()), "the schema");
     // The task has filled the channel once it is seen to wait.
     while sent.receiver.len() < super::MESSAGES_WAITING_MAX {
@@ -131,7 +151,7 @@ async fn failures_end_the_stream_with_a_status() {
         panics,
         schema,
         IpcWriteOptions::default(),
-        running.begin(QueryId(1), ANA),
+        running.begin(QueryId(1), ANA).expect("not cancelled"),
         CancellationToken::new(),
     );
     let received: Vec<_> = sent.collect().await;
@@ -150,7 +170,7 @@ async fn a_value_that_contradicts_the_schema_is_a_failure() {
         one,
         promised,
         IpcWriteOptions::default(),
-        running.begin(QueryId(1), ANA),
+        running.begin(QueryId(1), ANA).expect("not cancelled"),
         CancellationToken::new(),
     );
     let received: Vec<_> = sent.collect().await;
@@ -177,12 +197,12 @@ async fn dropping_or_stopping_ends_the_execution() {
             Some((Ok(rows()), tell))
         });
         let schema = wire_schema(&rows().schema(), WireTypes::Compatible);
-        let stop = running.begin(QueryId(1), ANA);
+        let stop = running.begin(QueryId(1), ANA).expect("not cancelled");
         let mut sent =
             encode_stream(endless.boxed(), schema, IpcWriteOptions::default(), stop, CancellationToken::new());
         assert!(sent.next().await.expect("a message").is_ok());
         if cancel {
-            assert!(running.cancel(QueryId(1), ANA));
+            running.cancel(QueryId(1), ANA);
             let last = sent.by_ref().filter_map(|message| std::future::ready(message.err())).next().await;
             assert_eq!(last.expect("it ends").code(), Code::Cancelled);
         } else {
@@ -194,7 +214,7 @@ async fn dropping_or_stopping_ends_the_execution() {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(1), gone).await.expect("within a second");
-        assert!(!running.cancel(QueryId(1), ANA), "off the list");
+        assert!(!running.streams(QueryId(1)), "off the list");
     }
 }
 
@@ -212,7 +232,7 @@ async fn what_nested_views_point_to_is_cut_with_the_rows() {
     );
     let batch = RecordBatch::try_from_iter([("l", Arc::new(lists) as ArrayRef)]).expect("one column");
     let (schema, one) = (batch.schema(), futures::stream::iter([Ok(batch.clone())]).boxed());
-    let stop = running.begin(QueryId(1), ANA);
+    let stop = running.begin(QueryId(1), ANA).expect("not cancelled");
     let sent = encode_stream(one, schema, IpcWriteOptions::default(), stop, CancellationToken::new());
     let sent: Vec<_> = sent.try_collect().await.expect("encodes");
     assert!(sent.len() > 5, "{} messages", sent.len());
@@ -229,7 +249,7 @@ async fn nothing_leaves_after_the_right_is_lost() {
     let batch = RecordBatch::try_from_iter([("t", Arc::new(wide) as ArrayRef)]).expect("one column");
     let revoked = CancellationToken::new();
     let one = futures::stream::iter([Ok(batch.clone())]).boxed();
-    let stop = running.begin(QueryId(1), ANA);
+    let stop = running.begin(QueryId(1), ANA).expect("not cancelled");
     let mut sent = encode_stream(one, batch.schema(), IpcWriteOptions::default(), stop, revoked.clone());
     sent.next().await.expect("the schema").expect("encodes");
     revoked.cancel();

@@ -45,6 +45,27 @@ fn pairs() -> Vec<(DataType, DataType)> {
 }
 
 #[test]
+fn grafana_gets_what_it_shows() {
+    let stamp = |unit, zone: Option<&str>| DataType::Timestamp(unit, zone.map(Into::into));
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Date32));
+    for (from, to) in [
+        (DataType::Date32, stamp(TimeUnit::Nanosecond, None)),
+        (DataType::Date64, stamp(TimeUnit::Nanosecond, None)),
+        (stamp(TimeUnit::Microsecond, Some("UTC")), stamp(TimeUnit::Nanosecond, Some("UTC"))),
+        (DataType::Decimal128(38, 10), DataType::Float64),
+        (DataType::Decimal64(9, 2), DataType::Float64),
+        (DataType::Time64(TimeUnit::Nanosecond), DataType::Utf8),
+        (DataType::Utf8View, DataType::Utf8),
+        (DataType::List(item(DataType::Date32)), DataType::List(item(stamp(TimeUnit::Nanosecond, None)))),
+        (dictionary, stamp(TimeUnit::Nanosecond, None)),
+        (DataType::Int64, DataType::Int64),
+    ] {
+        assert_eq!(wire_type(&from, WireTypes::Grafana), to, "{from}");
+        assert_eq!(wire_type(&to, WireTypes::Grafana), to, "{to} stays");
+    }
+}
+
+#[test]
 fn maps_every_type_at_any_depth() {
     for (from, to) in pairs() {
         assert_eq!(wire_type(&from, WireTypes::Compatible), to, "{from}");
