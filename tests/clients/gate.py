@@ -102,10 +102,11 @@ class Gate:
     def url(self) -> str:
         return self.ready["flight_url"]
 
-    def token(self, user: str, *groups: str, **attributes) -> str:
+    def token(self, user: str, *groups: str, ttl: str | None = None, **attributes) -> str:
         """A new token for a user."""
         flags = [flag for group in groups for flag in ("--group", group)]
         flags += [flag for name, value in attributes.items() for flag in ("--attribute", f"{name}={value}")]
+        flags += ["--ttl", ttl] if ttl else []
         made = run("token", "create", "--state", self.state, "--user", user, *flags)
         assert made.returncode == 0, made.stderr
         return made.stdout.strip()

@@ -17,7 +17,7 @@ NULL = "\0"
 LIMIT_S = 60
 
 
-def command(name: str, found: Path, zone: str = "UTC") -> list:
+def command(name: str, found: Path, zone: str = "UTC", opens: bool = True) -> list:
     """How the client of a name is started: `go`, `old`, or `jdbc` with a driver's version."""
     match name.split():
         case ["go"]:
@@ -26,8 +26,9 @@ def command(name: str, found: Path, zone: str = "UTC") -> list:
             return [found, "-u", HERE / "old_client.py"]
         case ["jdbc", version]:
             driver = found / f"flight-sql-jdbc-driver-{version}.jar"
-            # Arrow's memory needs the first; the others make for a quick start.
-            java = ["java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+            memory = ["--add-opens=java.base/java.nio=ALL-UNNAMED"] if opens else []
+            # A quick start.
+            java = ["java", *memory, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
             return [*java, f"-Duser.timezone={zone}", "-cp", f"{found / 'classes'}{os.pathsep}{driver}", "Main"]
     raise ValueError(name)
 

@@ -2,6 +2,7 @@
 """Runs the matrix of real clients against a meshgate binary.
 
     MESHGATE_BIN=target/debug/meshgate tests/clients/run.py [pytest arguments]
+    tests/clients/run.py --toolchains       # whether all of them can be built here: 0, or 1 and what is missing
 
 Only the standard library is needed: the clients are installed and built into a directory that is kept between runs. JDBC needs a
 JDK (17 or newer) and Maven, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a Python that it
@@ -57,86 +58,129 @@ def environment(directory: Path, requirements: Path, base: str = sys.executable)
     return python
 
 
-def old_python(cache: Path) -> Path:
-    """An environment of clients of an older Arrow."""
+def old_base() -> str:
+    """A Python for clients of an older Arrow."""
     def usable(base: str) -> bool:
-        shown = subprocess.run([base, "-c", "import venv, sys; print('%d.%d' % sys.version_info[:2])"],
-                               capture_output=True, text=True, timeout=60)
+        shown = run([base, "-c", "import venv, ensurepip, sys; print('%d.%d' % sys.version_info[:2])"])
         return shown.returncode == 0 and shown.stdout.strip() in OLD_PYTHONS
 
     names = [sys.executable, *filter(None, (shutil.which(f"python{version}") for version in OLD_PYTHONS))]
     base = next(filter(usable, names), None)
     if base is None:
         raise Missing(f"pyarrow 15 and flightsql-dbapi need one of Python {', '.join(OLD_PYTHONS)}")
-    return environment(cache / "old", HERE / "requirements-old.txt", base)
+    return base
 
 
-def jdbc(cache: Path) -> Path:
-    """A directory with the classes of the Java client and the drivers' jars."""
+def java_version() -> str:
     absent = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
     if absent:
-        raise Missing(f"JDBC needs a JDK and Maven: no {', '.join(absent)}")
-    shown = subprocess.run(["javac", "-version"], capture_output=True, text=True, timeout=60)
-    version = re.search(r"(\d+)", shown.stdout + shown.stderr)
-    if version is None or int(version[1]) < JAVA_MIN:
-        raise Missing(f"JDBC needs a JDK {JAVA_MIN}: {shown.stdout.strip() or shown.stderr.strip()}")
+        raise Missing(f"JDBC needs a JDK {JAVA_MIN} and Maven: no {', '.join(absent)}")
+    shown = run(["javac", "-version"])
+    version = re.search(r"\d+", shown.stdout + shown.stderr)
+    if version is None or int(version[0]) < JAVA_MIN:
+        raise Missing(f"JDBC needs a JDK {JAVA_MIN}: {(shown.stdout or shown.stderr).strip()}")
+    return version[0]
+
+
+def go_version() -> str:
+    """Asked where the module is: Go may then fetch the version that the module wants."""
+    wanted = f"the Go client needs Go {GO_MIN[0]}.{GO_MIN[1]}"
+    if shutil.which("go") is None:
+        raise Missing(f"{wanted}: no go")
+    shown = run(["go", "version"], cwd=HERE / "go")
+    version = re.search(r"go(\d+)\.(\d+)", shown.stdout)
+    if version is None or (int(version[1]), int(version[2])) < GO_MIN:
+        raise Missing(f"{wanted}: {(shown.stdout or shown.stderr).strip()}")
+    return shown.stdout.strip()
+
+
+def node_version() -> str:
+    wanted = f"OIDC is tested with a provider that needs Node.js {NODE_MIN}"
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if absent:
+        raise Missing(f"{wanted}: no {', '.join(absent)}")
+    shown = run(["node", "--version"]).stdout.strip()
+    version = re.match(r"v(\d+)", shown)
+    if version is None or int(version[1]) < NODE_MIN:
+        raise Missing(f"{wanted}: {shown or 'no version'}")
+    return shown
+
+
+def jdbc(cache: Path, version: str) -> Path:
+    """A directory with the classes of the Java client and the drivers' jars."""
     directory = cache / "jdbc"
     sources = sorted((HERE / "jdbc").glob("*.java"))
-    wanted = digest(sources, version[1], *JDBC_DRIVERS)
+    wanted = digest(sources, version, *JDBC_DRIVERS)
     if not is_made(directory, wanted):
         print(f"clients: building the JDBC client into {directory}", flush=True)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        subprocess.run(["javac", "-Xlint:all", "-Werror", "-d", directory / "classes", *sources], check=True, timeout=300)
+        build(["javac", "-Xlint:all", "-Werror", "-d", directory / "classes", *sources])
         for driver in JDBC_DRIVERS:
-            subprocess.run(["mvn", "-B", "-q", f"-Dmaven.repo.local={cache / 'maven'}", MAVEN_COPY,
-                            f"-Dartifact={JDBC_DRIVER}:{driver}", f"-DoutputDirectory={directory}"],
-                           check=True, timeout=INSTALL_LIMIT_S, cwd=directory)
+            build(["mvn", "-B", "-q", "-Dstyle.color=never", f"-Dmaven.repo.local={cache / 'maven'}", MAVEN_COPY,
+                   f"-Dartifact={JDBC_DRIVER}:{driver}", f"-DoutputDirectory={directory}"], cwd=directory)
         made(directory, wanted)
     return directory
 
 
-def go(cache: Path) -> Path:
+def go(cache: Path, version: str) -> Path:
     """The Go client."""
-    if shutil.which("go") is None:
-        raise Missing(f"the Go client needs Go {GO_MIN[0]}.{GO_MIN[1]}: no go")
-    variables = os.environ | {"GOPATH": str(cache / "go" / "path"), "GOCACHE": str(cache / "go" / "build"),
-                              "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
-    shown = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, timeout=60, env=variables).stdout.strip()
-    version = re.match(r"go(\d+)\.(\d+)", shown)
-    if version is None or (int(version[1]), int(version[2])) < GO_MIN:
-        raise Missing(f"the Go client needs Go {GO_MIN[0]}.{GO_MIN[1]}: {shown or 'no version'}")
     directory, binary = cache / "go", cache / "go" / "client"
-    wanted = digest(sorted((HERE / "go").glob("*")), shown)
+    wanted = digest(sorted((HERE / "go").glob("*")), version)
     if not is_made(directory, wanted):
         print(f"clients: building the Go client into {directory}", flush=True)
         directory.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["go", "build", "-o", binary, "."], check=True, timeout=INSTALL_LIMIT_S, cwd=HERE / "go", env=variables)
+        variables = {"GOPATH": directory / "path", "GOCACHE": directory / "build", "GOFLAGS": "-mod=readonly -buildvcs=false",
+                     "CGO_ENABLED": "0"}
+        build(["go", "build", "-o", binary, "."], cwd=HERE / "go",
+              env=os.environ | {name: str(value) for name, value in variables.items()})
         made(directory, wanted)
     return binary
 
 
-def oidc(cache: Path) -> Path:
+def old(cache: Path, base: str) -> Path:
+    """An environment of clients of an older Arrow."""
+    return environment(cache / "old", HERE / "requirements-old.txt", base)
+
+
+def oidc(cache: Path, version: str) -> Path:
     """The OpenID provider with its libraries."""
-    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
-    if absent:
-        raise Missing(f"OIDC is tested with a provider that needs Node.js {NODE_MIN}: no {', '.join(absent)}")
-    shown = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=60).stdout.strip()
-    version = re.match(r"v(\d+)", shown)
-    if version is None or int(version[1]) < NODE_MIN:
-        raise Missing(f"OIDC is tested with a provider that needs Node.js {NODE_MIN}: {shown or 'no version'}")
     directory = cache / "oidc"
     sources = [HERE / "oidc" / name for name in ("package.json", "package-lock.json", "provider.mjs")]
-    wanted = digest(sources, shown)
+    wanted = digest(sources, version)
     if not is_made(directory, wanted):
         print(f"clients: installing the OpenID provider into {directory}", flush=True)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         for source in sources:
             shutil.copy(source, directory)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], check=True, timeout=INSTALL_LIMIT_S, cwd=directory)
+        build(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=directory)
         made(directory, wanted)
     return directory
+
+
+# Clients that need more than this Python: what they need, and how they are made of it.
+OPTIONAL = {"jdbc": (java_version, jdbc), "go": (go_version, go), "old": (old_base, old), "oidc": (node_version, oidc)}
+
+
+def toolchains() -> tuple[dict, dict]:
+    """What the optional clients are made of here, and why others cannot be."""
+    found, missing = {}, {}
+    for name, (needed, _) in OPTIONAL.items():
+        try:
+            found[name] = needed()
+        except Missing as error:
+            missing[name] = str(error)
+            print(f"clients: NOT TESTED: {error}", file=sys.stderr, flush=True)
+    return found, missing
+
+
+def run(command: list, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def build(command: list, **options) -> None:
+    subprocess.run(command, check=True, timeout=INSTALL_LIMIT_S, **options)
 
 
 def digest(files: list[Path], *words: str) -> str:
@@ -166,6 +210,8 @@ def optional(cache: Path) -> tuple[dict, dict]:
 
 
 def main() -> int:
+    if sys.argv[1:] == ["--toolchains"]:
+        return 1 if toolchains()[1] else 0
     binary = os.environ.get("MESHGATE_BIN")
     if not binary or not os.access(binary, os.X_OK):
         print("clients: set MESHGATE_BIN to a meshgate binary, such as target/debug/meshgate", file=sys.stderr)
@@ -173,14 +219,15 @@ def main() -> int:
     cache = Path(os.environ.get("MESHGATE_CLIENTS_VENV", Path.home() / ".cache" / "meshgate-clients"))
     python = environment(cache / "clients", HERE / "requirements.txt")
     linter = environment(cache / "datacontract", HERE / "requirements-datacontract.txt")
-    found, missing = optional(cache)
+    found, missing = toolchains()
     if missing and os.environ.get("MESHGATE_CLIENTS_REQUIRE_ALL") == "1":
         print("clients: MESHGATE_CLIENTS_REQUIRE_ALL=1, and not every client can be tested here", file=sys.stderr)
         return 2
+    clients = {name: str(OPTIONAL[name][1](cache, base)) for name, base in found.items()}
     variables = os.environ | {
         "MESHGATE_BIN": os.path.abspath(binary),
         "MESHGATE_DATACONTRACT": str(linter.parent / "datacontract"),
-        "MESHGATE_CLIENTS_FOUND": json.dumps(found),
+        "MESHGATE_CLIENTS_FOUND": json.dumps(clients),
         "MESHGATE_CLIENTS_MISSING": json.dumps(missing),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -12,7 +12,7 @@ from test_tls import Authority, variables
 
 VERSIONS = ["15.0.2", "18.3.0"]
 ROWS = "SELECT id, word FROM lake.types.typed ORDER BY id"
-JOINED = ", ".join(f"lake.types.typed t{number}" for number in range(14))
+JOINED = ", ".join(f"lake.types.typed t{number}" for number in range(16))
 SLOW = f"SELECT count(*) FROM {JOINED} WHERE t1.id + t2.id + t3.id + t13.id < 0"
 LARGE = f"SELECT t0.* FROM {JOINED}"
 # What a person at a screen takes for a hang.
@@ -26,11 +26,15 @@ def jdbc(request, programs):
 
 
 @pytest.fixture
-def connected(jdbc, typed_gate):
+def connected(request, jdbc, typed_gate):
     """Calls with a connection of a token: connected(command, *words)."""
     opened(jdbc, typed_gate, f"token={typed_gate.token('jade')}")
     yield lambda command, *words: jdbc.call(command, "c", *words)
-    jdbc.call("close", "c")
+    try:
+        jdbc.call("close", "c")
+    except ClientError as error:
+        # Version 15 loses the memory of bound parameters, and says so when the connection is closed.
+        assert "Memory was leaked" in str(error.told) and "15.0.2" in request.node.name, error.told
 
 
 def opened(jdbc, process, *properties, encrypted: bool = False, name: str = "c", address: str | None = None):
@@ -65,9 +69,15 @@ def test_token_as_password(jdbc, typed_gate):
 
 
 def test_bad_token(jdbc, typed_gate):
-    with pytest.raises(ClientError) as failure:
+    with pytest.raises(ClientError, match="UNAUTHENTICATED: the token is not valid here"):
         opened(jdbc, typed_gate, "token=nonsense")
-    assert "token" in str(failure.value).lower() and "Exception" not in str(failure.value), failure.value
+
+
+def test_without_the_option_of_the_jvm(programs, typed_gate):
+    jdbc = programs("jdbc 18.3.0", opens=False)
+    with pytest.raises(ClientError, match="Failed to read message"):
+        opened(jdbc, typed_gate, f"token={typed_gate.token('jade')}")
+        jdbc.call("rows", "c", "SELECT 1")
 
 
 def test_nobody_there(jdbc):
@@ -75,6 +85,16 @@ def test_nobody_there(jdbc):
     with pytest.raises(ClientError):
         jdbc.call("open", "c", "jdbc:arrow-flight-sql://127.0.0.1:1", "useEncryption=false", "token=x")
     assert time.monotonic() - begun < 20
+
+
+def test_an_instant_as_a_plain_object(programs, typed_gate):
+    """The newer driver has no getObject for instants, which is why the others here ask for an OffsetDateTime."""
+    jdbc = programs("jdbc 18.3.0")
+    opened(jdbc, typed_gate, f"token={typed_gate.token('jade')}")
+    with pytest.raises(ClientError, match="not implemented"):
+        jdbc.call("objects", "c", "SELECT instant FROM lake.types.typed")
+    assert jdbc.call("strings", "c", "SELECT instant FROM lake.types.typed WHERE id = 4") == [["2024-03-31 01:00:00.0"]]
+    jdbc.call("close", "c")
 
 
 def test_properties_in_the_url(jdbc, typed_gate):
@@ -87,13 +107,12 @@ def test_properties_in_the_url(jdbc, typed_gate):
 
 
 def test_catalog_property(programs, typed_gate):
-    """Newer drivers keep a catalog in the session."""
+    """The newer driver keeps a catalog in the session; it closes its channel before it wants to close the session."""
     jdbc = programs("jdbc 18.3.0")
     opened(jdbc, typed_gate, f"token={typed_gate.token('jade')}", "catalog=lake")
     assert plain(jdbc.call("rows", "c", "SELECT count(*) FROM types.typed")) == [["5"]]
-    jdbc.call("close", "c")
-    with pytest.raises(ClientError):
-        opened(jdbc, typed_gate, f"token={typed_gate.token('jade')}", "catalog=not a name")
+    with pytest.raises(ClientError, match="Channel shutdown invoked"):
+        jdbc.call("close", "c")
 
 
 def test_session_by_statement(connected):
@@ -104,35 +123,46 @@ def test_session_by_statement(connected):
     assert connected("valid") is True
 
 
+def test_set_catalog_stays_in_the_driver(connected):
+    """Connection.setCatalog is not told to the gateway by these versions."""
+    assert connected("catalog", "lake") == "lake"
+    with pytest.raises(ClientError, match="does not exist"):
+        connected("rows", "SELECT count(*) FROM types.typed")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("jdbc-ca"), "ours")
+
+
+@pytest.fixture(scope="module")
+def tls_gate(typed_mesh, authority, tmp_path_factory):
+    server = authority.issue("gateway", ["127.0.0.1", "localhost"])
+    process = gate.Gate(typed_mesh, tmp_path_factory.mktemp("jdbc-tls") / "state", **variables(server)).start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def mutual_gate(typed_mesh, authority, tmp_path_factory):
+    """Only clients with a certificate are let in."""
+    settings = variables(authority.issue("gateway", ["127.0.0.1"]), client_ca=authority.file)
+    process = gate.Gate(typed_mesh, tmp_path_factory.mktemp("jdbc-mutual") / "state", **settings).start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def trust_store(authority, tmp_path_factory):
+    store = tmp_path_factory.mktemp("trust") / "store.p12"
+    made = subprocess.run(
+        ["keytool", "-importcert", "-noprompt", "-alias", "ours", "-file", authority.file, "-keystore", store,
+         "-storetype", "PKCS12", "-storepass", "changeit"], capture_output=True, text=True, timeout=60)
+    assert made.returncode == 0, made.stderr
+    return store
+
+
 class TestTls:
-    @pytest.fixture(scope="class")
-    def authority(self, tmp_path_factory):
-        return Authority(tmp_path_factory.mktemp("jdbc-ca"), "ours")
-
-    @pytest.fixture(scope="class")
-    def tls_gate(self, typed_mesh, authority, tmp_path_factory):
-        server = authority.issue("gateway", ["127.0.0.1", "localhost"])
-        process = gate.Gate(typed_mesh, tmp_path_factory.mktemp("jdbc-tls") / "state", **variables(server)).start()
-        yield process
-        process.kill()
-
-    @pytest.fixture(scope="class")
-    def mutual_gate(self, typed_mesh, authority, tmp_path_factory):
-        """Only clients with a certificate are let in."""
-        settings = variables(authority.issue("gateway", ["127.0.0.1"]), client_ca=authority.file)
-        process = gate.Gate(typed_mesh, tmp_path_factory.mktemp("jdbc-mutual") / "state", **settings).start()
-        yield process
-        process.kill()
-
-    @pytest.fixture(scope="class")
-    def trust_store(self, authority, tmp_path_factory):
-        store = tmp_path_factory.mktemp("trust") / "store.p12"
-        made = subprocess.run(
-            ["keytool", "-importcert", "-noprompt", "-alias", "ours", "-file", authority.file, "-keystore", store,
-             "-storetype", "PKCS12", "-storepass", "changeit"], capture_output=True, text=True, timeout=60)
-        assert made.returncode == 0, made.stderr
-        return store
-
     def connects(self, jdbc, process, *properties):
         opened(jdbc, process, f"token={process.token('jade')}", *properties, encrypted=True)
         assert len(plain(jdbc.call("rows", "c", ROWS))) == 5
@@ -255,6 +285,7 @@ class TestStatements:
             assert [column["type"] for column in columns] == ["BIGINT", "DECIMAL", "DECIMAL", "VARCHAR"]
             assert [(column["precision"], column["scale"]) for column in columns[:2]] == [(0, 0), (38, 10)]
             assert columns[2]["scale"] == 2 and columns[2]["precision"] > 9
+            assert {column["nullable"] for column in columns} == {0}
 
     def test_text_of_everything(self, connected):
         """getString, which grids show."""
@@ -293,7 +324,7 @@ class TestStatements:
     @pytest.mark.parametrize("cast, parameter, expected", [
         ("BIGINT", "long:5", "5"), ("INT", "int:-5", "-5"), ("DOUBLE", "double:-2.5", "c004000000000000"), ("VARCHAR", "string:ü?", "ü?"),
         ("BOOLEAN", "boolean:true", True), ("DATE", "date:1995-03-15", "1995-03-15"), ("DECIMAL(10, 2)", "decimal:12.34", "12.34"),
-        ("TIMESTAMP", "timestamp:2024-02-29 12:30:00.123", "2024-02-29T12:30:00.123000000"), ("BYTEA", "bytes:abc", "616263"),
+        ("TIMESTAMP", "timestamp:2024-02-29 12:30:00.123456", "2024-02-29T12:30:00.123000000"), ("BYTEA", "bytes:abc", "616263"),
         ("TIME", "time:12:30:15", "12:30:15.000000000"), ("INT", "null:INTEGER", None), ("VARCHAR", "null:VARCHAR", None),
     ])
     def test_a_cast_tells_the_type(self, connected, cast, parameter, expected):
@@ -311,6 +342,10 @@ class TestStatements:
             connected("prepared", sql.format("?"), "string:x", ";")
         assert plain(connected("prepared", sql.format("?"), "null:VARCHAR", ";")[0]) == [[None]]
         assert plain(connected("prepared", sql.format("CAST(? AS VARCHAR)"), "string:x", ";")[0]) == [["x"]]
+
+    def test_a_value_of_another_kind(self, connected):
+        with pytest.raises(ClientError, match="Binding value of type STRING is not yet supported"):
+            connected("prepared", "SELECT id FROM lake.types.typed WHERE id = ?", "string:2", ";")
 
     def test_zones(self, programs, typed_gate):
         """A JVM in another zone than UTC moves local times by its offset, unless it is told that they are in UTC."""
@@ -344,11 +379,13 @@ class TestEnds:
         assert told["error"] is None and told["elapsed_ms"] < END_LIMIT_MS, told
         self.goes_on(connected)
 
-    def test_what_was_cancelled_has_stopped(self, jdbc, typed_gate):
-        """Its place is free: a principal may run only so many at a time."""
-        opened(jdbc, typed_gate, f"token={typed_gate.token('jack')}")
-        for _ in range(6):
-            assert jdbc.call("cancel", "c", SLOW, 200)["elapsed_ms"] < END_LIMIT_MS
+    def test_what_was_cancelled_has_stopped(self, jdbc, typed_mesh, serve):
+        """Its place is free: here a principal has two."""
+        process = serve(typed_mesh, MESHGATE_ENGINE__QUERIES_PER_PRINCIPAL_MAX=2, MESHGATE_ENGINE__QUEUE_LEN_MAX=0)
+        opened(jdbc, process, f"token={process.token('jack')}")
+        for _ in range(3):
+            told = jdbc.call("cancel", "c", SLOW, 200)
+            assert told["elapsed_ms"] < END_LIMIT_MS and re.search("(?i)cancel", str(told["error"])), told
         assert plain(jdbc.call("rows", "c", "SELECT 1")) == [["1"]]
         jdbc.call("close", "c")
 

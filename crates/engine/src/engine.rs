@@ -11,7 +11,7 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -31,8 +31,8 @@ use crate::admission::Admission;
 use crate::context::{Lookup, full_name};
 use crate::fault::{lowering, planning};
 use crate::fenced;
+use crate::memory::{self, QueryPool, SharedPool};
 use crate::plan::result_schema;
-use crate::pool::QueryPool;
 use crate::request::Kind;
 use crate::text::PIN_MARK;
 use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, parts, reads, recursion, twins};
@@ -62,8 +62,7 @@ impl Engine {
         }
         std::fs::create_dir_all(&spill_dir).map_err(|error| internal("creating the spill directory", &error))?;
         let top = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
-        let memory: Arc<dyn MemoryPool> =
-            Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top));
+        let memory: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(SharedPool::new(options.memory_bytes), top));
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill_dir]))
             .with_max_temp_directory_size(options.spill_bytes);
@@ -328,6 +327,7 @@ impl Session {
         let planner = self.state.query_planner();
         let plan = planner.create_physical_plan(plan, &self.state).await.map_err(lowering)?;
         let plan = recursion::bounded(plan, self.recursion_rows_max).map_err(lowering)?;
+        let plan = memory::metered(plan).map_err(lowering)?;
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)
     }
 

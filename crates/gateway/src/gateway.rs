@@ -10,6 +10,7 @@ use meshgate_identity::{ClientInfo, Credential, Identity};
 use meshgate_ledger::{Client, Denial, End, Ledger, Released};
 use meshgate_model::{Clock, Entropy, Epoch, Failure, Finding, QueryId, Severity};
 use meshgate_table::Tables;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::View;
@@ -72,6 +73,7 @@ pub struct Gateway {
     reloading: tokio::sync::Mutex<()>,
     epochs: AtomicU64,
     kept: Kept,
+    statement_bytes_max: usize,
     strangers: Strangers,
     running: Running,
     draining: AtomicBool,
@@ -97,6 +99,7 @@ impl Gateway {
             reloading: tokio::sync::Mutex::new(()),
             epochs: AtomicU64::new(1),
             kept: Kept::new(limits, clock.clone()),
+            statement_bytes_max: limits.statement_bytes_max,
             running: Running::default(),
             draining: AtomicBool::new(false),
             clock,
@@ -334,7 +337,7 @@ impl Gateway {
             clock: self.clock.clone(),
             id,
             caller: caller.clone(),
-            statement: recorded(&statement.sql, self.engine.options().sql_bytes_max),
+            statement: recorded(&statement.sql, self.statement_bytes_max),
             purpose: options.purpose.clone(),
         }
     }
@@ -450,13 +453,13 @@ fn released(ledger: &Ledger, mesh: &Mesh) {
     ledger.append_lazy(Released { epoch, errors: errors as u64, findings: findings.len() as u64 });
 }
 
-/// A statement as the audit trail keeps it: whole, unless it is longer than any that would be carried out.
+/// A statement as the audit trail keeps it: whole, or its beginning with what tells it from every other.
 fn recorded(sql: &str, bytes_max: usize) -> String {
     if sql.len() <= bytes_max {
         return sql.to_owned();
     }
-    let cut = sql.floor_char_boundary(bytes_max.min(64 * 1024));
-    format!("{} ... ({} bytes in all)", &sql[..cut], sql.len())
+    let cut = sql.floor_char_boundary(bytes_max);
+    format!("{} ... ({} bytes in all, SHA-256 {:x})", &sql[..cut], sql.len(), Sha256::digest(sql.as_bytes()))
 }
 
 fn principal_key(caller: &Caller) -> String {

@@ -21,7 +21,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
 /** What the client can be told to do. */
@@ -44,7 +45,9 @@ final class Commands {
             case "rows":
                 return rows(connection, rest.get(0));
             case "strings":
-                return strings(connection, rest.get(0));
+                return plain(connection, rest.get(0), ResultSet::getString);
+            case "objects":
+                return plain(connection, rest.get(0), (result, at) -> Values.written(result.getObject(at)));
             case "prepared":
                 return prepared(connection, rest.get(0), rest.subList(1, rest.size()));
             case "describe":
@@ -90,15 +93,19 @@ final class Commands {
         }
     }
 
-    /** What tools that show text ask for. */
-    private static Object strings(Connection connection, String sql) throws SQLException {
+    private interface Getter {
+        Object of(ResultSet result, int at) throws SQLException;
+    }
+
+    /** What tools get that ask for every value in one way. */
+    private static Object plain(Connection connection, String sql, Getter getter) throws SQLException {
         List<Object> rows = new ArrayList<>();
         try (Statement statement = connection.createStatement(); ResultSet result = statement.executeQuery(sql)) {
             while (result.next()) {
                 List<Object> row = new ArrayList<>();
                 for (int at = 1; at <= result.getMetaData().getColumnCount(); at++) {
-                    String text = result.getString(at);
-                    row.add(result.wasNull() ? null : text);
+                    Object value = getter.of(result, at);
+                    row.add(result.wasNull() ? null : value);
                 }
                 rows.add(row);
             }
@@ -210,53 +217,54 @@ final class Commands {
         return type == int.class ? Integer.valueOf(word) : (Object) word;
     }
 
-    private static Object cancel(Connection connection, String sql, long afterMs) throws Exception {
-        try (Statement statement = connection.createStatement()) {
-            CompletableFuture<Void> cancelled = CompletableFuture.runAsync(() -> {
-                try {
-                    statement.cancel();
-                } catch (SQLException error) {
-                    throw new IllegalStateException(error);
+    /** Cancels from another thread until it is heard: a statement that has no stream yet takes no notice. */
+    private static Object cancel(Connection connection, String sql, long afterMs) {
+        ScheduledExecutorService other = Executors.newSingleThreadScheduledExecutor();
+        try {
+            return ended(() -> {
+                try (Statement statement = connection.createStatement()) {
+                    other.scheduleWithFixedDelay(() -> {
+                        try {
+                            statement.cancel();
+                        } catch (SQLException error) {
+                            throw new IllegalStateException(error);
+                        }
+                    }, afterMs, 250, TimeUnit.MILLISECONDS);
+                    drain(statement, sql);
                 }
-            }, CompletableFuture.delayedExecutor(afterMs, TimeUnit.MILLISECONDS));
-            return ended(() -> {
-                drain(statement, sql);
-                return cancelled.get(10, TimeUnit.SECONDS);
             });
+        } finally {
+            other.shutdownNow();
         }
     }
 
-    private static Object timeout(Connection connection, String sql, int seconds) throws Exception {
-        try (Statement statement = connection.createStatement()) {
-            statement.setQueryTimeout(seconds);
-            return ended(() -> {
+    private static Object timeout(Connection connection, String sql, int seconds) {
+        return ended(() -> {
+            try (Statement statement = connection.createStatement()) {
+                statement.setQueryTimeout(seconds);
                 drain(statement, sql);
-                return null;
-            });
-        }
+            }
+        });
     }
 
-    /** Reads a few rows of many, and closes: how long that took. */
-    private static Object abandon(Connection connection, String sql, int rows) throws Exception {
+    /** Reads a few rows of many, and closes. */
+    private static Object abandon(Connection connection, String sql, int rows) {
         return ended(() -> {
             try (Statement statement = connection.createStatement(); ResultSet result = statement.executeQuery(sql)) {
                 for (int row = 0; row < rows; row++) {
                     result.next();
                 }
             }
-            return null;
         });
     }
 
-    /** Starts a statement, says so on standard error, and reads to its end, whatever that is. */
-    private static Object begin(Connection connection, String sql) throws Exception {
-        try (Statement statement = connection.createStatement()) {
-            return ended(() -> {
-                System.err.println("begun");
+    /** Runs a statement to its end, whatever that is. */
+    private static Object begin(Connection connection, String sql) {
+        return ended(() -> {
+            try (Statement statement = connection.createStatement()) {
                 drain(statement, sql);
-                return null;
-            });
-        }
+            }
+        });
     }
 
     private static void drain(Statement statement, String sql) throws SQLException {
@@ -268,9 +276,10 @@ final class Commands {
     }
 
     private interface Work {
-        Object run() throws Exception;
+        void run() throws Exception;
     }
 
+    /** How some work ended, and after how long. */
     private static Object ended(Work work) {
         Map<String, Object> told = new LinkedHashMap<>();
         long begun = System.nanoTime();
