@@ -23,7 +23,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use meshgate_govern::{GovernedTable, functions};
 use meshgate_model::{Instant, mutant};
-use meshgate_table::Pin;
+use meshgate_table::{Pin, SameOrder};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -150,7 +150,9 @@ impl Engine {
             };
             let parts = if input.parts > 1 && parts::can_be_parted(&bound, &tables, &engine.options) {
                 // One partition has one order.
-                session.state.config_mut().options_mut().execution.target_partitions = 1;
+                let config = session.state.config_mut();
+                config.options_mut().execution.target_partitions = 1;
+                config.set_extension(Arc::new(SameOrder));
                 input.parts
             } else {
                 1

@@ -80,6 +80,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// What ended a client's stream: a message beyond the limit on messages, which is refused before it is read, or the client.
+    pub(crate) fn of_stream(status: tonic::Status, limit_bytes: usize) -> Self {
+        if status.code() == tonic::Code::OutOfRange {
+            Self::TooLarge { limit_bytes }
+        } else {
+            Self::Client(Box::new(status))
+        }
+    }
+
     /// Says in which query it happened.
     pub(crate) fn in_query(id: QueryId) -> impl Fn(Error) -> Error {
         move |error| if error.query().is_some() { error } else { Error::InQuery { id, source: Box::new(error) } }

@@ -44,7 +44,7 @@ fn tickets() -> Vec<Ticket> {
             sql: sql.to_owned(),
             options: options.clone(),
             parameters,
-            snapshots: vec![Settled { table: sql.to_owned(), asked: String::new(), version: "7".to_owned() }],
+            snapshots: vec![Settled { table: sql.to_owned(), asked: String::new(), version: "7".to_owned(), place: 9 }],
             part: Part { index: 1, of: 2 },
         };
         Ticket { owner: ANA, until: Instant(1000), content: Content::Query(Box::new(query)) }

@@ -43,7 +43,7 @@ async fn decode(
     });
     let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
     let mut parts = Vec::new();
-    while let Some(part) = batches.try_next().await.map_err(unreadable)? {
+    while let Some(part) = batches.try_next().await.map_err(|error| unreadable(error, limit_bytes))? {
         parts.push(part);
     }
     let Some(schema) = parts.first().map(RecordBatch::schema).or_else(|| batches.schema().cloned()) else {
@@ -63,13 +63,13 @@ fn is_compressed(message: &FlightData) -> bool {
 }
 
 /// What decoding failed of: our limit, the client's stream, or what it sent.
-fn unreadable(error: FlightError) -> Error {
+fn unreadable(error: FlightError, limit_bytes: usize) -> Error {
     match error {
         FlightError::ExternalError(error) => match error.downcast::<Error>() {
             Ok(error) => *error,
             Err(error) => Error::Parameters(error),
         },
-        FlightError::Tonic(status) => Error::Client(status),
+        FlightError::Tonic(status) => Error::of_stream(*status, limit_bytes),
         other => Error::Parameters(Box::new(other)),
     }
 }

@@ -54,7 +54,7 @@ impl Settings {
             handle_ttl_s: 8 * 3600,
             handles_max: 10_000,
             bindings_bytes_max: 512 << 20,
-            transaction_ttl_s: 3600,
+            transaction_ttl_s: 12 * 3600,
             transactions_max: 10_000,
             transaction_tables_max: 1_000,
             session_ttl_s: 12 * 3600,

@@ -120,6 +120,8 @@ struct SettledMessage {
     asked: String,
     #[prost(string, tag = "3")]
     version: String,
+    #[prost(fixed64, tag = "4")]
+    place: u64,
 }
 
 impl From<Ticket> for TicketMessage {
@@ -182,14 +184,14 @@ impl TryFrom<QueryMessage> for QueryTicket {
 }
 
 impl From<Settled> for SettledMessage {
-    fn from(Settled { table, asked, version }: Settled) -> Self {
-        Self { table, asked, version }
+    fn from(Settled { table, asked, version, place }: Settled) -> Self {
+        Self { table, asked, version, place }
     }
 }
 
 impl From<SettledMessage> for Settled {
-    fn from(SettledMessage { table, asked, version }: SettledMessage) -> Self {
-        Self { table, asked, version }
+    fn from(SettledMessage { table, asked, version, place }: SettledMessage) -> Self {
+        Self { table, asked, version, place }
     }
 }
 
@@ -213,7 +215,8 @@ mod tests {
             options.set(name, Some(value)).expect("a good option");
         }
         let text = str::to_owned;
-        let snapshots = vec![Settled { table: text("a.b_v1.c"), asked: String::new(), version: text("7") }];
+        let snapshots =
+            vec![Settled { table: text("a.b_v1.c"), asked: String::new(), version: text("7"), place: u64::MAX }];
         let (sql, part) = (text("SELECT 1"), Part { index: 1, of: 3 });
         let query = QueryTicket { id: QueryId(42), epoch: Epoch(3), sql, options, parameters, snapshots, part };
         Ticket { owner: ANA, until: Instant(1000), content: Content::Query(Box::new(query)) }

@@ -1,5 +1,6 @@
 //! The tables of one principal, as the engine asks for them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,10 +11,11 @@ use meshgate_govern::{
 };
 use meshgate_model::{Failure, TableAddress};
 use meshgate_product::Table;
-use meshgate_table::{Pin, Snapshot, Tables};
+use meshgate_table::{Pin, Snapshot, Source, Tables};
 
 use crate::caller::View;
 use crate::mesh::{Found, Mesh, source_of};
+use crate::snapshots::Version;
 use crate::system;
 use crate::{Error, SessionOptions, Snapshots};
 
@@ -83,13 +85,19 @@ impl Reach {
 
     /// The version that was settled for this statement, or the one that is asked for, which is settled with it.
     async fn snapshot(&self, address: &TableAddress, table: &Table, asked: &Pin) -> Result<Arc<Snapshot>, Error> {
-        let open = async |pin: &Pin| snapshot(&self.view.mesh, &self.tables, address, table, pin).await;
-        if let Some(version) = self.snapshots.find(address, asked) {
-            self.snapshots.settle(address, asked, &version)?;
-            return open(&Pin::Version(version)).await;
+        let source = source_of(&table.location)
+            .map_err(|kind| Error::NotReadable { table: address.clone(), kind: kind.to_owned() })?;
+        let place = place(&source);
+        let settle = |version: Version| {
+            let version = self.snapshots.settle(address, asked, version)?;
+            if version.place == place { Ok(version.version) } else { Err(Error::Moved { table: address.clone() }) }
+        };
+        let open = async |pin: &Pin| snapshot(&self.view.mesh, &self.tables, address, table, &source, pin).await;
+        if let Some(known) = self.snapshots.find(address, asked) {
+            return open(&Pin::Version(settle(known)?)).await;
         }
         let found = open(asked).await?;
-        let version = self.snapshots.settle(address, asked, found.version())?;
+        let version = settle(Version { version: found.version().to_owned(), place })?;
         // Another statement of the transaction was faster, and saw an older one.
         if version == found.version() { Ok(found) } else { open(&Pin::Version(version)).await }
     }
@@ -128,14 +136,20 @@ async fn snapshot(
     tables: &Tables,
     address: &TableAddress,
     table: &Table,
+    source: &Source,
     pin: &Pin,
 ) -> Result<Arc<Snapshot>, Error> {
-    let source = source_of(&table.location)
-        .map_err(|kind| Error::NotReadable { table: address.clone(), kind: kind.to_owned() })?;
     let stores = mesh
         .stores(&address.product.domain)
         .ok_or_else(|| Error::NotReadable { table: address.clone(), kind: "a domain without storage".to_owned() })?;
-    tables.snapshot(stores, &source, pin, staleness(table)).await.map_err(Error::below)
+    tables.snapshot(stores, source, pin, staleness(table)).await.map_err(Error::below)
+}
+
+/// What tells a table from one that takes its place in a contract. It travels in tickets, so it is no name.
+fn place(source: &Source) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    source.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn staleness(table: &Table) -> Option<std::time::Duration> {

@@ -51,6 +51,12 @@ pub enum Error {
         /// Whether the caller owns it and may read the reasons.
         owner: bool,
     },
+    /// A table whose contract names another place since its version was settled.
+    #[error("{table} has moved")]
+    Moved {
+        /// The table.
+        table: TableAddress,
+    },
     /// More tables in one transaction than are kept track of.
     #[error("more than {max} tables in one transaction")]
     TooManySnapshots {
@@ -110,6 +116,7 @@ impl Failure for Error {
             Self::UnknownPurpose { .. } | Self::NoSessionStatement | Self::NoHistory { .. } => Fault::Invalid,
             Self::OutOfService { .. } | Self::NotReadable { .. } => Fault::Unavailable,
             Self::Revoked => Fault::Denied,
+            Self::Moved { .. } => Fault::Conflict,
             Self::TooManySnapshots { .. } => Fault::Limited,
             Self::Internal { .. } => Fault::Internal,
             Self::Below(error) => error.fault(),
@@ -142,6 +149,10 @@ impl Failure for Error {
             )),
             Self::Revoked => PublicText::new("your rights on a table of this query changed while it ran")
                 .hint("run it again to see what you may see now"),
+            Self::Moved { table } => {
+                PublicText::new(format!("`{}` is at another place since the query began", table.policy_id()))
+                    .hint("begin another transaction, or run the statement again")
+            }
             Self::TooManySnapshots { max } => {
                 PublicText::new(format!("a transaction reads {max} tables at most")).hint("end it and begin another")
             }

@@ -16,9 +16,16 @@ use crate::Error;
 /// when it runs, and the versions are opened through the stores of that time.
 #[derive(Debug)]
 pub struct Snapshots {
-    settled: Mutex<BTreeMap<(String, String), String>>,
+    settled: Mutex<BTreeMap<(String, String), Version>>,
     tables_max: usize,
     parent: Option<Arc<Snapshots>>,
+}
+
+/// A version, and where it is one: versions of another place mean nothing here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Version {
+    pub(crate) version: String,
+    pub(crate) place: u64,
 }
 
 /// One table at one version.
@@ -30,6 +37,8 @@ pub struct Settled {
     pub asked: String,
     /// What that was when it was first asked for.
     pub version: String,
+    /// Stands for where the table was then.
+    pub place: u64,
 }
 
 impl Snapshots {
@@ -40,7 +49,10 @@ impl Snapshots {
 
     /// Just these.
     pub fn of(settled: impl IntoIterator<Item = Settled>) -> Arc<Self> {
-        let settled = settled.into_iter().map(|one| ((one.table, one.asked), one.version)).collect();
+        let settled = settled
+            .into_iter()
+            .map(|Settled { table, asked, version, place }| ((table, asked), Version { version, place }));
+        let settled = settled.collect();
         Arc::new(Self { settled: Mutex::new(settled), tables_max: usize::MAX, parent: None })
     }
 
@@ -52,25 +64,26 @@ impl Snapshots {
     /// Everything that is settled here, sorted.
     pub fn settled(&self) -> Vec<Settled> {
         let settled = self.settled.lock();
-        let each = |((table, asked), version): (&(String, String), &String)| Settled {
+        let each = |((table, asked), found): (&(String, String), &Version)| Settled {
             table: table.clone(),
             asked: asked.clone(),
-            version: version.clone(),
+            version: found.version.clone(),
+            place: found.place,
         };
         settled.iter().map(each).collect()
     }
 
     /// The version that a table was settled to.
-    pub(crate) fn find(&self, table: &TableAddress, asked: &Pin) -> Option<String> {
+    pub(crate) fn find(&self, table: &TableAddress, asked: &Pin) -> Option<Version> {
         let own = self.settled.lock().get(&key(table, asked)).cloned();
         own.or_else(|| self.parent.as_ref()?.find(table, asked))
     }
 
     /// Settles a table to a version; returns the one that counts, as another statement may have come first.
-    pub(crate) fn settle(&self, table: &TableAddress, asked: &Pin, version: &str) -> Result<String, Error> {
+    pub(crate) fn settle(&self, table: &TableAddress, asked: &Pin, version: Version) -> Result<Version, Error> {
         let version = match &self.parent {
             Some(parent) => parent.settle(table, asked, version)?,
-            None => version.to_owned(),
+            None => version,
         };
         let mut settled = self.settled.lock();
         let room = settled.len() < self.tables_max;
@@ -96,23 +109,32 @@ mod tests {
     use meshgate_model::{Name, ProductAddress};
     use meshgate_table::Pin;
 
-    use super::Snapshots;
+    use super::{Snapshots, Version};
 
     #[test]
     fn what_is_settled_first_counts_for_all() {
         let name = |text: &str| Name::parse(text).expect("a name");
         let table = |table: &str| ProductAddress::new(name("crm"), name("people")).table(1, table);
+        let at = |version: &str| Version { version: version.to_owned(), place: 1 };
         let branch = Pin::Version("main".to_owned());
         let shared = Snapshots::new(2);
         let (first, second) = (Snapshots::within(Some(shared.clone())), Snapshots::within(Some(shared.clone())));
-        assert_eq!(first.settle(&table("people"), &Pin::Latest, "7").expect("room"), "7");
-        assert_eq!(second.find(&table("people"), &Pin::Latest).as_deref(), Some("7"));
-        assert_eq!(second.settle(&table("people"), &Pin::Latest, "8").expect("room"), "7", "the second is late");
-        assert_eq!(second.settle(&table("people"), &branch, "9").expect("room"), "9", "what was asked for differs");
+        assert_eq!(first.settle(&table("people"), &Pin::Latest, at("7")).expect("room"), at("7"));
+        assert_eq!(second.find(&table("people"), &Pin::Latest), Some(at("7")));
+        assert_eq!(
+            second.settle(&table("people"), &Pin::Latest, at("8")).expect("room"),
+            at("7"),
+            "the second is late"
+        );
+        assert_eq!(
+            second.settle(&table("people"), &branch, at("9")).expect("room"),
+            at("9"),
+            "what was asked for differs"
+        );
         assert_eq!(first.find(&table("orders"), &Pin::Latest), None);
-        assert!(first.settle(&table("orders"), &Pin::Latest, "1").is_err(), "two is all");
+        assert!(first.settle(&table("orders"), &Pin::Latest, at("1")).is_err(), "two is all");
         assert_eq!((shared.settled().len(), first.settled().len(), second.settled().len()), (2, 1, 2));
         let again = Snapshots::of(second.settled());
-        assert_eq!(again.find(&table("people"), &branch).as_deref(), Some("9"));
+        assert_eq!(again.find(&table("people"), &branch), Some(at("9")));
     }
 }

@@ -29,7 +29,7 @@ use parquet58::basic::{Compression, ZstdLevel};
 use parquet58::file::properties::WriterProperties;
 
 /// Appends one snapshot to the table in a directory of the local disk, which is made if it does not exist, partitioned
-/// by the values of columns. Returns the new metadata file.
+/// by the values of columns; without rows there is no snapshot. Returns the new metadata file.
 pub async fn write(
     directory: &Path,
     batches: impl IntoIterator<Item = RecordBatch>,
@@ -65,9 +65,13 @@ pub async fn write(
     };
     let table = table.map_err(failed)?;
     let files = write_files(&table, batches).await?;
-    let transaction = Transaction::new(&table);
-    let append = transaction.fast_append().add_data_files(files);
-    let table = append.apply(transaction).map_err(failed)?.commit(&catalog).await.map_err(failed)?;
+    let table = if files.is_empty() {
+        table
+    } else {
+        let transaction = Transaction::new(&table);
+        let append = transaction.fast_append().add_data_files(files);
+        append.apply(transaction).map_err(failed)?.commit(&catalog).await.map_err(failed)?
+    };
     let metadata = table.metadata_location().ok_or_else(|| Error::malformed("a commit without metadata"))?;
     let metadata = PathBuf::from(metadata.strip_prefix("file://").unwrap_or(metadata));
     let hint = metadata.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".metadata.json"));

@@ -5,6 +5,7 @@
 //!   [`Credentials`], [`Located`]).
 //! * [`TableFormat`], [`OpenTable`], [`FileList`]: what a format implements.
 //! * [`Snapshot`], [`FileSet`]: one version of a table; [`Snapshot::scan`] reads it with DataFusion's own Parquet source.
+//! * [`SameOrder`]: for plans that are made again elsewhere and have to give rows in the same order.
 //! * [`Binding`]: how columns of files are matched to columns of the table.
 //! * [`Tables`]: opens, refreshes and shares tables; one per gateway.
 //! * [`Error`]: why a table cannot be read.
@@ -27,7 +28,7 @@ pub use binding::{Binding, FIELD_ID, NameMapping, PHYSICAL_NAME};
 pub use error::Error;
 pub use files::{ColumnStats, DataFile, FileSet};
 pub use format::{FileList, OpenTable, TableFormat};
-pub use scan::{Delivery, LakeScanExec};
+pub use scan::{Delivery, LakeScanExec, SameOrder};
 pub use snapshot::{Snapshot, SnapshotParts};
 pub use source::{CatalogRef, Format, Pin, Source};
 pub use stores::{Credentials, DomainStores, Grant, Located, S3Credentials, StoreOptions};

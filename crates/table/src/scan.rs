@@ -50,6 +50,11 @@ pub enum Delivery {
     InOrder,
 }
 
+/// An extension of a session's configuration: files are read in the order of their names. The order in which a format lists
+/// them depends on how this gateway came to know the version.
+#[derive(Clone, Copy, Debug)]
+pub struct SameOrder;
+
 /// How many bytes of files a task reads ahead, at most.
 const PIECE_BYTES: u64 = 8 << 20;
 
@@ -78,7 +83,10 @@ pub(crate) fn build(
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| DataFusionError::Internal("projection beyond the table's columns".to_owned()))?;
     let mask = prune(session, files, filters)?;
-    let selected = files.select(mask.as_ref());
+    let mut selected = files.select(mask.as_ref());
+    if session.config().get_extension::<SameOrder>().is_some() {
+        in_same_order(&mut selected);
+    }
     if selected.is_empty() {
         return Ok(Arc::new(EmptyExec::new(Arc::new(files.scan_schema().project(&positions)?))));
     }
@@ -111,6 +119,10 @@ pub(crate) fn build(
         Delivery::Divided => LakeScanExec::divided(divide(session, scan)?),
         Delivery::InOrder => LakeScanExec::in_order(scan, session.config().target_partitions()),
     }))
+}
+
+fn in_same_order(files: &mut [PartitionedFile]) {
+    files.sort_by(|one, other| one.object_meta.location.cmp(&other.object_meta.location));
 }
 
 /// The files in pieces of about [`PIECE_BYTES`], in their order: parts of large ones, several small ones.
@@ -174,5 +186,24 @@ fn prune(session: &dyn Session, files: &Arc<FileSet>, filters: &[Expr]) -> Resul
             tracing::debug!(%error, "statistics that a filter cannot be applied to");
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::datasource::listing::PartitionedFile;
+
+    use super::in_same_order;
+
+    #[test]
+    fn order_does_not_depend_on_the_list() {
+        let mut lists =
+            [["b", "a/c", "a"], ["a", "b", "a/c"]].map(|names| names.map(|name| PartitionedFile::new(name, 1)));
+        let ordered = lists.each_mut().map(|files| {
+            in_same_order(files);
+            files.each_ref().map(|file| file.object_meta.location.to_string())
+        });
+        assert_eq!(ordered[0], ["a", "a/c", "b"]);
+        assert_eq!(ordered[0], ordered[1]);
     }
 }

@@ -169,3 +169,25 @@ async fn s8_another_gateway_with_the_key_redeems() {
     let late = Wire::open_with(&sibling, |settings| settings.clock = clock).await;
     assert_eq!(client(&late).await.get(ticket(&info)).await.expect_err("expired").code(), Code::NotFound);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s8_parts_fit_together_however_a_gateway_came_to_know_the_table() {
+    let world = world().await;
+    let here = Wire::open(&world).await;
+    let token = world.token("sam", &["stewards"], &[]).await;
+    let one = Raw::connect(&here).await.bearer(&token);
+    // One has followed the table commit by commit, the other reads its log at once, or from a checkpoint.
+    let mut rows = ROWS;
+    for _ in 0..12 {
+        assert_eq!(one.text("SELECT count(*) FROM big.rows.rows").await, [rows.to_string()]);
+        world.append("big", "rows", batch(rows, rows + 5_000)).await;
+        rows += 5_000;
+    }
+    let sibling = world.sibling().await;
+    let there = Wire::open(&sibling).await;
+    let two = Raw::connect(&there).await.bearer(&token);
+    for _ in 0..3 {
+        let parts = redeem_all(&[&one.with("meshgate-endpoints", "5"), &two], "SELECT id FROM big.rows.rows").await;
+        assert_eq!(ids(&parts), (0..rows).collect::<Vec<_>>());
+    }
+}

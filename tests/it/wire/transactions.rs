@@ -10,7 +10,7 @@ use arrow_flight::sql::{
     CommandGetSqlInfo, CommandStatementQuery, CommandStatementUpdate, EndTransaction, ProstMessageExt,
 };
 use bytes::Bytes;
-use meshgate_testkit::{Wire, World, rows_text};
+use meshgate_testkit::{Column, Product, Wire, World, rows_text};
 use prost::Message;
 use tonic::{Code, Status};
 
@@ -138,6 +138,44 @@ async fn s5_delta_and_iceberg_in_one_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s5_an_empty_iceberg_table_stays_empty() {
+    let product =
+        Product::new("sales", "log").table("log", "iceberg", "data/sales/log/", vec![Column::new("id", "integer")]);
+    let ids: ArrayRef = Arc::new(Int64Array::from(Vec::<i64>::new()));
+    let empty = RecordBatch::try_from_iter([("id", ids)]).expect("no rows");
+    let builder = crate::mesh::builder().await.product(&product).iceberg("sales", "log", vec![empty]).await;
+    let world = builder.start().await.expect("a valid mesh");
+    let wire = Wire::open(&world).await;
+    let client = Raw::connect(&wire).await.bearer(&world.token("steward", &["stewards"], &[]).await);
+    let transaction = begin(&client).await;
+    for _ in 0..2 {
+        assert_eq!(text(&client, &transaction, "SELECT count(*) FROM sales.log.log").await, ["0"]);
+    }
+    let info = client.info(&within(transaction, "SELECT id FROM sales.log.log")).await.expect("a plan").into_inner();
+    let told = String::from_utf8_lossy(&info.app_metadata).into_owned();
+    assert!(told.contains("\"snapshot\":\"0\""), "it has no snapshot yet: {told}");
+    assert_eq!(client.text("SELECT count(*) FROM sales.log.log FOR VERSION AS OF 0").await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_a_table_that_moves_ends_what_began_before() {
+    let shop = shop::open().await;
+    let transaction = begin(&shop.clerk).await;
+    assert_eq!(text(&shop.clerk, &transaction, COUNT).await, ["2"]);
+    let info = shop.clerk.info(&within(transaction.clone(), COUNT)).await.expect("a plan").into_inner();
+    // Version 0 of another table is none of this one.
+    let contract = "domains/shop/products/orders/customers.odcs.yaml";
+    let written = std::fs::read_to_string(shop.world.mesh().join(contract)).expect("the contract");
+    let moved = written.replace("data/shop/customers/", "data/shop/order1lines/");
+    assert_ne!(moved, written);
+    shop.world.write(contract, &moved);
+    shop.world.gateway.reload().await.expect("a valid mesh");
+    assert_eq!(text(&shop.clerk, &transaction, COUNT).await, ["Aborted"]);
+    assert_eq!(shop.clerk.get(ticket(&info)).await.expect_err("moved").code(), Code::Aborted);
+    assert_eq!(shop.clerk.text(COUNT).await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s5_transactions_are_limited_and_expire() {
     let world = shop::builder().await.start().await.expect("a valid mesh");
     let clock = Arc::new(Ahead::default());
@@ -181,7 +219,7 @@ async fn s5_no_writes_no_savepoints_and_sql_info_says_so() {
     let values = got.batches[0].column(1).as_union();
     let numbers = values.child(3).as_primitive::<Int32Type>().values().to_vec();
     // Transactions and no savepoints; how long statements and transactions are kept, in milliseconds.
-    assert_eq!(numbers, [1, 8 * 3600 * 1000, 3600 * 1000]);
+    assert_eq!(numbers, [1, 8 * 3600 * 1000, 12 * 3600 * 1000]);
     let transaction = begin(&shop.clerk).await;
     let insert = "INSERT INTO shop.orders.customers VALUES (1)";
     assert_eq!(text(&shop.clerk, &transaction, insert).await, ["PermissionDenied"]);

@@ -22,7 +22,9 @@ pub(super) type Results = BoxStream<'static, Result<PutResult, Status>>;
 impl Inner {
     /// Does what the first message says. What is not offered is refused before the rest is read.
     pub(super) async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<Results, Error> {
-        let first = stream.message().await.map_err(client)?.ok_or(Error::Malformed("the stream is empty"))?;
+        let limit_bytes = self.settings.max_message_bytes;
+        let first = stream.message().await.map_err(|status| Error::of_stream(status, limit_bytes))?;
+        let first = first.ok_or(Error::Malformed("the stream is empty"))?;
         let descriptor = first.flight_descriptor.as_ref();
         let descriptor = descriptor.ok_or(Error::Malformed("the first message has no descriptor"))?;
         match command(&descriptor.cmd)? {
@@ -72,8 +74,4 @@ fn results(result: PutResult, rest: Option<Streaming<FlightData>>) -> Results {
     let rest = futures::stream::iter(rest).flatten().take(MESSAGES_IGNORED_MAX);
     let rest = rest.filter_map(|_| std::future::ready(None));
     futures::stream::iter([Ok(result)]).chain(rest).boxed()
-}
-
-fn client(status: Status) -> Error {
-    Error::Client(Box::new(status))
 }

@@ -60,7 +60,7 @@ fn kept(raw: &raw::Flight) -> Outcome<Kept> {
         handle_ttl_s: seconds("flight.handle_ttl_s", raw.handle_ttl_s.unwrap_or(8 * 3600))?,
         handles_max: count("flight.handles_max", raw.handles_max.unwrap_or(10_000))?,
         bindings_bytes_max: mib("flight.bindings_mib", raw.bindings_mib.unwrap_or(512))?,
-        transaction_ttl_s: seconds("flight.transaction_ttl_s", raw.transaction_ttl_s.unwrap_or(3600))?,
+        transaction_ttl_s: seconds("flight.transaction_ttl_s", raw.transaction_ttl_s.unwrap_or(12 * 3600))?,
         transactions_max: count("flight.transactions_max", raw.transactions_max.unwrap_or(10_000))?,
         transaction_tables_max: count("flight.transaction_tables_max", raw.transaction_tables_max.unwrap_or(1_000))?,
         session_ttl_s: seconds("flight.session_ttl_s", raw.session_ttl_s.unwrap_or(12 * 3600))?,

@@ -1,5 +1,8 @@
 //! What came back for a query, without what differs by chance: ids, and the order of rows where none was asked for.
 
+use std::collections::{BTreeMap, HashMap};
+
+use arrow::datatypes::FieldRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::Reply;
@@ -82,7 +85,12 @@ fn rows(reply: &Reply) -> Vec<String> {
 }
 
 fn described(schema: &arrow::datatypes::Schema) -> String {
-    let fields = schema.fields().iter().map(|field| format!("{field:?}")).collect::<Vec<_>>().join(", ");
+    // The library keeps metadata in no order; on the wire it has one.
+    let described = |field: &FieldRef| {
+        let metadata = field.metadata().iter().collect::<BTreeMap<_, _>>();
+        format!("{:?} {metadata:?}", field.as_ref().clone().with_metadata(HashMap::new()))
+    };
+    let fields = schema.fields().iter().map(described).collect::<Vec<_>>().join(", ");
     let mut metadata = schema.metadata().iter().map(|(key, value)| format!("{key}={}", without_ids(value)));
     format!("{fields}; {}", metadata.next().unwrap_or_default())
 }
