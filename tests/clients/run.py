@@ -197,18 +197,6 @@ def made(directory: Path, wanted: str) -> None:
     (directory / "made.sha256").write_text(wanted)
 
 
-def optional(cache: Path) -> tuple[dict, dict]:
-    """Clients that need more than this Python: where they are, and why others are not."""
-    found, missing = {}, {}
-    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python), ("oidc", oidc)):
-        try:
-            found[name] = str(make(cache))
-        except Missing as error:
-            missing[name] = str(error)
-            print(f"clients: NOT TESTED: {error}", flush=True)
-    return found, missing
-
-
 def main() -> int:
     if sys.argv[1:] == ["--toolchains"]:
         return 1 if toolchains()[1] else 0

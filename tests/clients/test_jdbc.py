@@ -7,8 +7,8 @@ import time
 import pytest
 
 import gate
+from authority import Authority, variables
 from program import NULL, ClientError
-from test_tls import Authority, variables
 
 VERSIONS = ["15.0.2", "18.3.0"]
 ROWS = "SELECT id, word FROM lake.types.typed ORDER BY id"
