@@ -296,6 +296,14 @@ class TestStatements:
         assert row[16:18] == ["[1,null,-9223372036854775808]", '["",null,"x,y"]']
         assert row[19:21] == ['{"name":"Ann","age":41,"tags":["a",null,"ü"]}', '{"one":1,"none":null}']
 
+    def test_habits_of_tools(self, connected):
+        """Commits of what is only read, limits of rows, several statements at once, names in other letters."""
+        assert connected("habits", ROWS) == {
+            "commit": 5, "read only": 5, "isolation": 0, "schema": "null", "warnings": "null", "max rows": 2,
+            "execute": [True, 5, False, -1], "statement used again": 5, "two at once": 5, "scroll types": 5, "by name": 2,
+            "closed twice": True,
+        }
+
     @pytest.mark.parametrize("sql", ["SHOW TABLES", "EXPLAIN SELECT 1", "DESCRIBE lake.types.typed", "SHOW COLUMNS FROM lake.types.typed"])
     def test_statements_that_show(self, connected, sql):
         assert plain(connected("rows", sql))
