@@ -45,7 +45,7 @@ class Missing(Exception):
 def environment(directory: Path, requirements: Path, base: str = sys.executable) -> Path:
     """The Python of an environment that has exactly these requirements; made anew when they change."""
     python = directory / "bin" / "python"
-    wanted = digest([requirements], base, sys.version)
+    wanted = digest([requirements], "" if base == sys.executable else base, sys.version)
     if not python.exists() or not is_made(directory, wanted):
         print(f"clients: installing {requirements.name} into {directory}", flush=True)
         if base == sys.executable:

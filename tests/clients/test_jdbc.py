@@ -153,7 +153,8 @@ def mutual_gate(typed_mesh, authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trust_store(authority, tmp_path_factory):
+def trust_store(authority, programs, tmp_path_factory):
+    programs(f"jdbc {VERSIONS[0]}")  # where there is no Java there is no key store
     store = tmp_path_factory.mktemp("trust") / "store.p12"
     made = subprocess.run(
         ["keytool", "-importcert", "-noprompt", "-alias", "ours", "-file", authority.file, "-keystore", store,
