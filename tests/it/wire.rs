@@ -53,7 +53,6 @@ pub(crate) struct Raw {
 /// What DoGet gave.
 #[derive(Debug)]
 pub(crate) struct Got {
-    pub(crate) headers: MetadataMap,
     pub(crate) messages: Vec<FlightData>,
     pub(crate) schema: SchemaRef,
     pub(crate) batches: Vec<RecordBatch>,
@@ -137,7 +136,6 @@ impl Raw {
 
     pub(crate) async fn get(&self, ticket: Ticket) -> Result<Got, Status> {
         let response = self.open(ticket).await?;
-        let headers = response.metadata().clone();
         let messages: Vec<FlightData> = response.into_inner().try_collect().await?;
         let given = futures::stream::iter(messages.clone().into_iter().map(Ok::<_, FlightError>));
         let mut rows = FlightRecordBatchStream::new_from_flight_data(given);
@@ -146,7 +144,7 @@ impl Raw {
             batches.push(batch);
         }
         let schema = rows.schema().cloned().expect("a schema comes first");
-        Ok(Got { headers, messages, schema, batches })
+        Ok(Got { messages, schema, batches })
     }
 
     /// GetFlightInfo, then DoGet of its only endpoint.
@@ -218,10 +216,28 @@ pub(crate) fn ticket(info: &FlightInfo) -> Ticket {
 
 /// Waits until something holds, for a while.
 pub(crate) async fn eventually(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
+    let mut every = tokio::time::interval(Duration::from_millis(10));
     let waiting = async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            every.tick().await;
         }
     };
     assert!(tokio::time::timeout(within, waiting).await.is_ok(), "{what} within {within:?}");
+}
+
+/// Ten thousand million rows, the first of which come at once.
+pub(crate) const ENDLESS: &str = "SELECT a.n + b.n + c.n AS n FROM (SELECT unnest(range(0, 1000)) AS n) a \
+    CROSS JOIN (SELECT unnest(range(0, 1000)) AS n) b CROSS JOIN (SELECT unnest(range(0, 10000)) AS n) c";
+
+/// A row that comes after as many.
+pub(crate) const SLOW: &str = "SELECT count(*) FROM (SELECT unnest(range(0, 1000)) AS n) a \
+    CROSS JOIN (SELECT unnest(range(0, 1000)) AS n) b CROSS JOIN (SELECT unnest(range(0, 10000)) AS n) c \
+    WHERE a.n * b.n * c.n = -1";
+
+/// Numbers from 0 to a multiple of a thousand.
+pub(crate) fn numbers(thousands: usize) -> String {
+    format!(
+        "SELECT a.n * 1000 + b.n AS n FROM (SELECT unnest(range(0, {thousands})) AS n) a \
+         CROSS JOIN (SELECT unnest(range(0, 1000)) AS n) b"
+    )
 }

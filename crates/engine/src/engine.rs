@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use chrono::DateTime;
 use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -30,8 +31,8 @@ use crate::admission::Admission;
 use crate::context::{Lookup, full_name};
 use crate::fault::{lowering, planning};
 use crate::fenced;
+use crate::memory::{self, QueryPool, SharedPool};
 use crate::plan::result_schema;
-use crate::pool::QueryPool;
 use crate::request::Kind;
 use crate::text::PIN_MARK;
 use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, parts, reads, recursion, twins};
@@ -61,8 +62,7 @@ impl Engine {
         }
         std::fs::create_dir_all(&spill_dir).map_err(|error| internal("creating the spill directory", &error))?;
         let top = std::num::NonZeroUsize::new(3).unwrap_or(std::num::NonZeroUsize::MIN);
-        let memory: Arc<dyn MemoryPool> =
-            Arc::new(TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top));
+        let memory: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(SharedPool::new(options.memory_bytes), top));
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill_dir]))
             .with_max_temp_directory_size(options.spill_bytes);
@@ -251,19 +251,20 @@ impl Session {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(planning)?;
-        let mut state = SessionStateBuilder::new_from_existing(engine.functions.clone())
+        // Without it `now()` and its like are not functions of anything.
+        let now = DateTime::from_timestamp_micros(input.now.micros())
+            .ok_or_else(|| Error::Internal { what: "the time is out of range".to_owned() })?;
+        let state = SessionStateBuilder::new_from_existing(engine.functions.clone())
             .with_config(config)
             .with_runtime_env(environment)
             // SECURITY: the names that the optimizer makes up are numbered here; with one counter for all, a plan would
             // tell how many queries others have asked meanwhile.
             .with_execution_props(if mutant("all queries share a counter") {
-                engine.functions.execution_props().clone()
+                engine.functions.execution_props().clone().with_query_execution_start_time(now)
             } else {
-                ExecutionProps::new()
+                ExecutionProps::new().with_query_execution_start_time(now)
             })
             .build();
-        // What `now()` and `current_date` mean for all of the query.
-        state.mark_start_execution();
         Ok(Self { state, cancelled: CancellationToken::new(), recursion_rows_max: engine.options.recursion_rows_max })
     }
 
@@ -324,6 +325,7 @@ impl Session {
         let planner = self.state.query_planner();
         let plan = planner.create_physical_plan(plan, &self.state).await.map_err(lowering)?;
         let plan = recursion::bounded(plan, self.recursion_rows_max).map_err(lowering)?;
+        let plan = memory::metered(plan).map_err(lowering)?;
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)
     }
 

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::{BatchCoalescer, CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::execute_stream;
 use futures::{Stream, StreamExt};
 use meshgate_model::PublicText;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Ticket;
 use crate::fault::executing;
+use crate::memory::Held;
 use crate::{Engine, Error, Plan};
 
 /// Batches that wait between the query threads and the reader.
@@ -36,7 +38,9 @@ pub struct QueryLimits {
 #[derive(Debug)]
 pub struct Rows {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch, Error>>,
+    batches: mpsc::Receiver<Result<Held, Error>>,
+    /// The batch that was read last: its messages are being made.
+    read: Option<Held>,
     /// `None` once its end was seen.
     worker: Option<JoinHandle<()>>,
     deadline: tokio::time::Instant,
@@ -73,16 +77,25 @@ impl Engine {
         drop(sender);
         let tasks = [worker.abort_handle(), watch.abort_handle()];
         let running = Running { cancelled, tasks, _ticket: ticket };
-        Ok(Rows { schema, batches, worker: Some(worker), deadline: started + deadline, deadline_s, running })
+        Ok(Rows {
+            schema,
+            batches,
+            read: None,
+            worker: Some(worker),
+            deadline: started + deadline,
+            deadline_s,
+            running,
+        })
     }
 }
 
 /// Executes the plans one after the other.
-async fn run(plan: Plan, rows_max: u64, sender: mpsc::Sender<Result<RecordBatch, Error>>) {
+async fn run(plan: Plan, rows_max: u64, sender: mpsc::Sender<Result<Held, Error>>) {
     let Plan { schema, plans, context, lineage, .. } = plan;
     let is_filtered = lineage.iter().any(|lineage| !lineage.filters.is_empty());
     let even = is_filtered.then(|| BatchCoalescer::new(schema.clone(), context.session_config().batch_size()));
-    let mut out = Out { schema, rows: 0, rows_max, even, sender };
+    let pool = context.memory_pool().clone();
+    let mut out = Out { schema, rows: 0, rows_max, even, pool, sender };
     for plan in plans {
         let mut stream = match execute_stream(plan, context.clone()) {
             Ok(stream) => stream,
@@ -113,7 +126,9 @@ struct Out {
     rows_max: u64,
     /// SECURITY: how many rows of a stored batch are left after a policy's filter tells how many were hidden.
     even: Option<BatchCoalescer>,
-    sender: mpsc::Sender<Result<RecordBatch, Error>>,
+    /// What waits for the reader counts as the query's memory.
+    pool: Arc<dyn MemoryPool>,
+    sender: mpsc::Sender<Result<Held, Error>>,
 }
 
 impl Out {
@@ -128,7 +143,7 @@ impl Out {
         }
         match &mut self.even {
             _ if batch.num_rows() == 0 => Ok(Some(())),
-            None => Ok(self.sender.send(Ok(batch)).await.ok()),
+            None => self.send(batch).await,
             Some(even) => {
                 even.push_batch(batch).map_err(uneven)?;
                 self.completed().await
@@ -145,11 +160,16 @@ impl Out {
 
     async fn completed(&mut self) -> Result<Option<()>, Error> {
         while let Some(batch) = self.even.as_mut().and_then(BatchCoalescer::next_completed_batch) {
-            if self.sender.send(Ok(batch)).await.is_err() {
+            if self.send(batch).await?.is_none() {
                 return Ok(None);
             }
         }
         Ok(Some(()))
+    }
+
+    async fn send(&self, batch: RecordBatch) -> Result<Option<()>, Error> {
+        let held = Held::new(batch, &self.pool).map_err(executing)?;
+        Ok(self.sender.send(Ok(held)).await.ok())
     }
 
     async fn fail(&self, error: Error) {
@@ -219,7 +239,13 @@ impl Stream for Rows {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match std::task::ready!(self.batches.poll_recv(context)) {
             Some(Err(Error::Cancelled)) => Poll::Ready(Some(Err(self.ended()))),
-            Some(batch) => Poll::Ready(Some(batch)),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            Some(Ok(held)) => {
+                held.is_read();
+                let batch = held.batch.clone();
+                self.read = Some(held);
+                Poll::Ready(Some(Ok(batch)))
+            }
             // INVARIANT: a result never ends early without an error: the worker's own end says how it was.
             None => {
                 let Some(worker) = self.worker.as_mut() else { return Poll::Ready(None) };

@@ -100,8 +100,14 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
 fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
     match own(error) {
         Ok(ours) => Err(ours),
-        Err(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => Err(memory()),
-        Err(error) => Ok(error),
+        Err(error) => match error.find_root() {
+            // SECURITY: in the words of a function of ours, which name it and its limit and nothing that was found.
+            DataFusionError::ResourcesExhausted(text) if text.starts_with('`') && text.contains("` is limited to ") => {
+                Err(Error::Limited { text: PublicText::new(text).hint("make it of fewer or shorter values") })
+            }
+            DataFusionError::ResourcesExhausted(_) => Err(memory()),
+            _ => Ok(error),
+        },
     }
 }
 

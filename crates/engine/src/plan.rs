@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use meshgate_govern::Lineage;
+use meshgate_model::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Catalog, Request, twins};
@@ -24,6 +25,8 @@ pub struct PlanInput {
     pub default_schema: Option<String>,
     /// The time zone of timestamps without one.
     pub timezone: Option<String>,
+    /// What `now()` is throughout the statement.
+    pub now: Instant,
     /// Values of parameters; the statement runs once per row.
     pub parameters: Option<RecordBatch>,
     /// In how many parts the result is wanted; a plan that cannot be parted has one.

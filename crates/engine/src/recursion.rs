@@ -21,7 +21,7 @@ use meshgate_model::PublicText;
 
 use crate::Error;
 
-const RECOMPUTED: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+pub(crate) const RECOMPUTED: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
 
 /// Every recursive query of the plan within the number of rows.
 pub(crate) fn bounded(plan: Arc<dyn ExecutionPlan>, rows_max: usize) -> Result<Arc<dyn ExecutionPlan>> {

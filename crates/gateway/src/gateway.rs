@@ -4,22 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use futures::StreamExt;
-use meshgate_engine::{Engine, Plan, PlanInput, QueryLimits, Request, Rows};
+use meshgate_engine::{Engine, Plan, PlanInput, QueryLimits, Request};
 use meshgate_govern::{Governor, QueryScope};
 use meshgate_identity::{ClientInfo, Credential, Identity};
 use meshgate_ledger::{Client, Denial, End, Ledger, Released};
-use meshgate_model::{Clock, Entropy, Epoch, Failure, Fault, Finding, QueryId, Severity};
+use meshgate_model::{Clock, Entropy, Epoch, Failure, Finding, QueryId, Severity};
 use meshgate_table::Tables;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::View;
 use crate::catalog::Reach;
+use crate::flow::stream;
 use crate::kept::{Kept, KeptPlan};
 use crate::mesh::Mesh;
-use crate::record::{Asked, Metered};
-use crate::running::{Entry, Registered, Running};
-use crate::share::Share;
+use crate::record::Asked;
+use crate::running::{Entry, Running};
 use crate::strangers::Strangers;
 use crate::{
     Caller, Description, Error, Limits, MeshSource, Planned, QueryStream, SessionOptions, Snapshots, Statement,
@@ -73,6 +73,7 @@ pub struct Gateway {
     reloading: tokio::sync::Mutex<()>,
     epochs: AtomicU64,
     kept: Kept,
+    statement_bytes_max: usize,
     strangers: Strangers,
     running: Running,
     draining: AtomicBool,
@@ -98,6 +99,7 @@ impl Gateway {
             reloading: tokio::sync::Mutex::new(()),
             epochs: AtomicU64::new(1),
             kept: Kept::new(limits, clock.clone()),
+            statement_bytes_max: limits.statement_bytes_max,
             running: Running::default(),
             draining: AtomicBool::new(false),
             clock,
@@ -215,7 +217,7 @@ impl Gateway {
             self.running.recheck(&self.mesh.load_full(), self.clock.now());
         }
         let revoked = registered.revoked.clone();
-        Ok(QueryStream { id, schema, revoked, batches: stream(rows, Share::new(statement.part), metered, registered) })
+        Ok(QueryStream { id, schema, revoked, batches: stream(rows, statement.part, metered, registered) })
     }
 
     /// Forgets a caller's plan that nobody is going to execute.
@@ -335,7 +337,7 @@ impl Gateway {
             clock: self.clock.clone(),
             id,
             caller: caller.clone(),
-            statement: recorded(&statement.sql, self.engine.options().sql_bytes_max),
+            statement: recorded(&statement.sql, self.statement_bytes_max),
             purpose: options.purpose.clone(),
         }
     }
@@ -382,7 +384,8 @@ impl Gateway {
     ) -> PlanInput {
         let mut salt = [0; 32];
         self.entropy.fill(&mut salt);
-        let scope = QueryScope { now: view.request.now, salt };
+        let now = view.request.now;
+        let scope = QueryScope { now, salt };
         let reach = Reach {
             view,
             options: options.clone(),
@@ -397,6 +400,7 @@ impl Gateway {
             default_catalog: options.catalog.clone(),
             default_schema: options.schema.clone(),
             timezone: options.timezone.clone(),
+            now,
             parameters: statement.parameters.clone(),
             parts: options.endpoints.unwrap_or(1).min(self.kept.endpoints_max()),
         }
@@ -449,67 +453,15 @@ fn released(ledger: &Ledger, mesh: &Mesh) {
     ledger.append_lazy(Released { epoch, errors: errors as u64, findings: findings.len() as u64 });
 }
 
-/// A statement as the audit trail keeps it: whole, unless it is longer than any that would be carried out.
+/// A statement as the audit trail keeps it: whole, or its beginning with what tells it from every other.
 fn recorded(sql: &str, bytes_max: usize) -> String {
     if sql.len() <= bytes_max {
         return sql.to_owned();
     }
-    let cut = sql.floor_char_boundary(bytes_max.min(64 * 1024));
-    format!("{} ... ({} bytes in all)", &sql[..cut], sql.len())
+    let cut = sql.floor_char_boundary(bytes_max);
+    format!("{} ... ({} bytes in all, SHA-256 {:x})", &sql[..cut], sql.len(), Sha256::digest(sql.as_bytes()))
 }
 
 fn principal_key(caller: &Caller) -> String {
     format!("{:?} {}", caller.principal.kind(), caller.principal.name())
-}
-
-/// The rows, counted, until the end, an error or a lost right.
-fn stream(
-    rows: Rows,
-    share: Share,
-    metered: Metered,
-    registered: Registered,
-) -> futures::stream::BoxStream<'static, Result<arrow::array::RecordBatch, Error>> {
-    struct Flow {
-        rows: Rows,
-        share: Share,
-        metered: Metered,
-        registered: Registered,
-    }
-    let flow = Flow { rows, share, metered, registered };
-    futures::stream::unfold(Some(flow), |flow| async move {
-        let mut flow = flow?;
-        let next = flow.rows.next().await;
-        if flow.registered.revoked.is_cancelled() {
-            flow.metered.finish(End::Revoked);
-            return Some((Err(Error::Revoked), None));
-        }
-        match next {
-            Some(Ok(batch)) => {
-                let batch = flow.share.of(batch).map_err(|error| Error::Internal { what: error.to_string() });
-                let batch = match batch {
-                    Ok(batch) => batch,
-                    Err(error) => {
-                        flow.metered.finish(End::Failed { fault: error.fault() });
-                        return Some((Err(error), None));
-                    }
-                };
-                flow.metered.count(batch.num_rows(), batch.get_array_memory_size());
-                Some((Ok(batch), Some(flow)))
-            }
-            Some(Err(error)) => {
-                tracing::info!(%error, source = ?std::error::Error::source(&error), "query failed");
-                let end = match error.fault() {
-                    Fault::Cancelled => End::Cancelled,
-                    fault => End::Failed { fault },
-                };
-                flow.metered.finish(end);
-                Some((Err(Error::below(error)), None))
-            }
-            None => {
-                flow.metered.finish(End::Completed);
-                None
-            }
-        }
-    })
-    .boxed()
 }

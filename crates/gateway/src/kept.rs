@@ -21,11 +21,19 @@ pub struct Limits {
     pub endpoints_max: u32,
     /// Refused credentials in the audit trail.
     pub strangers: StrangerLimits,
+    /// Bytes of a statement in the audit trail; of a longer one the beginning is kept, and its SHA-256.
+    pub statement_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { plans_max: 1_000, plan_ttl_s: 60, endpoints_max: 16, strangers: StrangerLimits::default() }
+        Self {
+            plans_max: 1_000,
+            plan_ttl_s: 60,
+            endpoints_max: 16,
+            strangers: StrangerLimits::default(),
+            statement_bytes_max: 64 * 1024,
+        }
     }
 }
 

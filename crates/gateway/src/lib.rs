@@ -14,6 +14,7 @@ mod api;
 mod caller;
 mod catalog;
 mod error;
+mod flow;
 mod gateway;
 mod kept;
 mod listings;

@@ -138,6 +138,7 @@ pub(crate) struct Cache {
 pub(crate) struct Audit {
     pub(crate) dir: PathBuf,
     pub(crate) fsync: bool,
+    pub(crate) statement_bytes_max: usize,
     /// Signed statements in another directory, if there are to be any.
     pub(crate) anchors: Option<Anchors>,
 }

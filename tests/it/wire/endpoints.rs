@@ -15,7 +15,7 @@ const POLICY: &str = r#"
 @id("all") permit (principal in Group::"stewards", action in Action::"access", resource);
 @id("odd") @rows("id % 2 = 1") permit (principal in Group::"odd", action in Action::"access", resource);
 @id("masked") permit (principal in Group::"masked", action in Action::"access", resource);
-@id("hash") @mask("sha-256")
+@id("hash") @mask("sha-256-global")
 forbid (principal in Group::"masked", action == Action::"read", resource) when { resource.tags.contains("pii") };
 "#;
 

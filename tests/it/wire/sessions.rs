@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use arrow_flight::sql::{
-    ActionCreatePreparedSubstraitPlanRequest, CommandStatementIngest, CommandStatementSubstraitPlan, ProstMessageExt,
+    ActionCreatePreparedSubstraitPlanRequest, CommandGetCatalogs, CommandStatementIngest,
+    CommandStatementSubstraitPlan, ProstMessageExt,
 };
 use arrow_flight::{Criteria, FlightData, HandshakeRequest};
 use base64::Engine as _;
-use meshgate_testkit::rows_text;
+use meshgate_testkit::{Wire, rows_text};
 use prost::Message;
 use tonic::Code;
 
-use super::{Raw, first, prepared, shop, statement};
+use super::{Raw, SLOW, first, prepared, shop, statement, ticket};
 
 /// The messages of format/Flight.proto, declared once more: what is sent here is not made by what reads it.
 #[derive(Clone, PartialEq, Message)]
@@ -213,7 +214,7 @@ async fn e3_catalog_and_schema_act_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e3_purpose_deadline_and_timezone_act() {
+async fn e3_deadline_and_timezone_act() {
     let shop = shop::open().await;
     assert!(set(&shop.clerk, &[("timezone", "+02:00")]).await.is_empty());
     let stamp =
@@ -223,9 +224,32 @@ async fn e3_purpose_deadline_and_timezone_act() {
     let now = shop.clerk.query("SELECT now() AS t").await.expect("a row");
     assert!(now.schema.field(0).data_type().to_string().contains("+02:00"), "{:?}", now.schema);
     assert!(set(&shop.clerk, &[("deadline_s", "1")]).await.is_empty());
-    let slow = "SELECT count(*) FROM (SELECT unnest(range(0, 90000)) AS n) a, (SELECT unnest(range(0, 90000)) AS n) b \
-                WHERE a.n * b.n = -1";
-    assert_eq!(shop.clerk.text(slow).await, ["DeadlineExceeded"]);
+    assert_eq!(shop.clerk.text(SLOW).await, ["DeadlineExceeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e3_a_purpose_opens_what_is_for_it() {
+    const FOR_MARKETING: &str = r#"@id("for-marketing")
+        permit (principal in Group::"marketeers", action in Action::"access", resource in Product::"shop.orders")
+        when { context has purpose && context.purpose == "marketing" };"#;
+    let world = shop::builder().await.file("governance/policies/marketing.cedar", FOR_MARKETING).start().await;
+    let world = world.expect("a valid mesh");
+    let wire = Wire::open(&world).await;
+    let client = Raw::connect(&wire).await.bearer(&world.token("mia", &["marketeers"], &[]).await);
+    let sql = "SELECT count(*) FROM shop.orders.customers";
+    for (purpose, seen) in [("", false), ("marketing", true), ("fraud", false)] {
+        assert!(set(&client, &[("purpose", purpose)]).await.is_empty());
+        let rows = client.text(sql).await;
+        assert_eq!(rows, if seen { ["2"] } else { ["NotFound"] }, "{purpose}");
+        let catalogs = rows_text(&client.run(&CommandGetCatalogs {}).await.expect("catalogs").batches);
+        assert_eq!(catalogs.contains(&"shop".to_owned()), seen, "{purpose}: {catalogs:?}");
+    }
+    // A plan that was made for a purpose is executed for it, and a ticket is good for no other.
+    assert!(set(&client, &[("purpose", "marketing")]).await.is_empty());
+    let info = client.info(&statement(sql)).await.expect("a plan").into_inner();
+    assert!(set(&client, &[("purpose", "")]).await.is_empty());
+    assert_eq!(rows_text(&client.get(ticket(&info)).await.expect("rows").batches), ["2"]);
+    assert_eq!(client.text(sql).await, ["NotFound"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,10 +25,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use super::{Ahead, Raw, eventually, prepared, sessions, shop, statement, ticket};
-
-const ENDLESS: &str = "SELECT a.n FROM (SELECT unnest(range(0, 9000)) AS n) a CROSS JOIN \
-                       (SELECT unnest(range(0, 9000)) AS n) b CROSS JOIN (SELECT unnest(range(0, 9000)) AS n) c";
+use super::{Ahead, ENDLESS, Raw, eventually, numbers, prepared, sessions, shop, statement, ticket};
 
 /// The newest form of the result, which says whether the statement is an update.
 #[derive(Clone, PartialEq, Message)]
@@ -267,8 +264,8 @@ async fn s11_health_and_reflection_answer_without_a_credential() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s11_draining_lets_streams_end() {
     let shop = shop::open().await;
-    let sql = "SELECT n, repeat('x', 1000) AS text FROM (SELECT unnest(range(0, 50000)) AS n) t";
-    let info = shop.clerk.info(&statement(sql)).await.expect("a plan").into_inner();
+    let sql = format!("SELECT n, repeat('x', 1000) AS text FROM ({}) t", numbers(50));
+    let info = shop.clerk.info(&statement(&sql)).await.expect("a plan").into_inner();
     let mut stream = shop.clerk.open(ticket(&info)).await.expect("a stream").into_inner();
     stream.next().await.expect("a schema").expect("no error");
     let channel = Channel::from_shared(format!("http://{}", shop.wire.flight)).expect("a URL");

@@ -96,14 +96,14 @@ async fn b5_compression_by_header_or_session_option() {
     const LZ4: Option<i8> = Some(0);
     const ZSTD: Option<i8> = Some(1);
     let shop = shop::open().await;
-    let sql = "SELECT repeat('x', 100000) AS text";
+    let sql = "SELECT repeat('x', 60000) AS text";
     let plain = shop.clerk.query(sql).await.expect("rows");
     assert_eq!(codec(&plain), None, "some drivers cannot read it");
     let size = |got: &Got| got.messages.iter().map(|message| message.data_body.len()).sum::<usize>();
     for (name, expected) in [("none", None), ("lz4", LZ4), ("zstd", ZSTD), ("ZSTD", ZSTD)] {
         let got = shop.clerk.with("meshgate-ipc-compression", name).query(sql).await.expect("rows");
         assert_eq!(codec(&got), expected, "{name}");
-        assert_eq!(got.batches, plain.batches, "{name}");
+        assert_eq!(rows_text(&got.batches), rows_text(&plain.batches), "{name}");
         assert_eq!(size(&got) * 10 < size(&plain), expected.is_some(), "{name}");
     }
     for (name, expected) in [("lz4", LZ4), ("zstd", ZSTD), ("none", None)] {

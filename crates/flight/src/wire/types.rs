@@ -72,17 +72,22 @@ fn wire_field(field: &FieldRef, types: WireTypes) -> FieldRef {
 /// The type of a column on the wire. What it turns a type into, it leaves alone.
 pub(crate) fn wire_type(data_type: &DataType, types: WireTypes) -> DataType {
     let nested = |field: &FieldRef| wire_field(field, types);
+    // Formats and libraries call the items of lists differently, and a contract does not say: all the same to clients.
+    let item = |field: &FieldRef| match types {
+        WireTypes::Native => nested(field),
+        _ => Arc::new(nested(field).as_ref().clone().with_name("item")),
+    };
     match data_type {
-        DataType::List(item) => DataType::List(nested(item)),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(nested(item), *size),
+        DataType::List(field) => DataType::List(item(field)),
+        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(item(field), *size),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(nested).collect()),
         DataType::Map(entries, sorted) => DataType::Map(nested(entries), *sorted),
         DataType::Union(fields, mode) => {
             DataType::Union(fields.iter().map(|(id, field)| (id, nested(field))).collect::<UnionFields>(), *mode)
         }
         other => match types {
-            WireTypes::Compatible => compatible_type(other, types, nested),
-            WireTypes::Grafana => grafana_type(compatible_type(other, types, nested)),
+            WireTypes::Compatible => compatible_type(other, types, item),
+            WireTypes::Grafana => grafana_type(compatible_type(other, types, item)),
             WireTypes::Native => native_type(other, nested),
         },
     }

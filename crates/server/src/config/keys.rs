@@ -72,6 +72,7 @@ pub(super) const KEYS: &[&str] = &[
     "credentials.*.virtual_hosted",
     "audit.dir",
     "audit.fsync",
+    "audit.statement_kib_max",
     "audit.anchor_dir",
     "audit.anchor_key",
     "audit.anchor_every_records",

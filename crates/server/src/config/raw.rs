@@ -169,6 +169,7 @@ pub(super) struct Credentials {
 pub(super) struct Audit {
     pub(super) dir: Option<PathBuf>,
     pub(super) fsync: Option<bool>,
+    pub(super) statement_kib_max: Option<u64>,
     pub(super) anchor_dir: Option<PathBuf>,
     pub(super) anchor_key: Option<PathBuf>,
     pub(super) anchor_every_records: Option<u64>,

@@ -169,6 +169,8 @@ fn engine(raw: &raw::Engine, state: &Path) -> Outcome<Options> {
 fn audit(raw: raw::Audit, home: &Home) -> Outcome<Audit> {
     let dir = raw.dir.unwrap_or_else(|| home.audit());
     let fsync = raw.fsync.unwrap_or(true);
+    let statement_kib = count("audit.statement_kib_max", raw.statement_kib_max.unwrap_or(64))?;
+    let statement_bytes_max = statement_kib.saturating_mul(1024);
     let Some(anchor_dir) = raw.anchor_dir else {
         let other = [
             ("anchor_key", raw.anchor_key.is_some()),
@@ -178,7 +180,7 @@ fn audit(raw: raw::Audit, home: &Home) -> Outcome<Audit> {
         return match other.into_iter().find(|(_, is_set)| *is_set) {
             Some((key, _)) => Err(Trouble::config(format!("`audit.{key}` is of no use without `audit.anchor_dir`"))
                 .hint("name the directory for the anchors, or leave the key out")),
-            None => Ok(Audit { dir, fsync, anchors: None }),
+            None => Ok(Audit { dir, fsync, statement_bytes_max, anchors: None }),
         };
     };
     if !fsync {
@@ -199,7 +201,7 @@ fn audit(raw: raw::Audit, home: &Home) -> Outcome<Audit> {
         every_records: count("audit.anchor_every_records", raw.anchor_every_records.unwrap_or(1_000))? as u64,
         every_s: seconds("audit.anchor_every_s", raw.anchor_every_s.unwrap_or(60))?,
     };
-    Ok(Audit { dir, fsync, anchors: Some(anchors) })
+    Ok(Audit { dir, fsync, statement_bytes_max, anchors: Some(anchors) })
 }
 
 fn mib(key: &str, mib: u64) -> Outcome<usize> {

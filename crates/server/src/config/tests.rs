@@ -62,7 +62,10 @@ fn the_commented_example_holds_every_key_and_every_default() {
     assert_eq!(format!("{:?}", shown_oidc.issuer), format!("{usual:?}"));
     assert_eq!(std::mem::take(&mut shown.identity.mtls).len(), 1);
     let defaults = load("", &[], &at("/var/lib/meshgate")).expect("an empty file is fine");
-    let (shown_audit, audit) = ((&shown.audit.dir, shown.audit.fsync), (&defaults.audit.dir, defaults.audit.fsync));
+    let (shown_audit, audit) = (
+        (&shown.audit.dir, shown.audit.fsync, shown.audit.statement_bytes_max),
+        (&defaults.audit.dir, defaults.audit.fsync, defaults.audit.statement_bytes_max),
+    );
     assert_eq!(
         format!("{:?} {:?} {shown_audit:?}", shown.flight, shown.identity),
         format!("{:?} {:?} {audit:?}", defaults.flight, defaults.identity)

@@ -92,7 +92,11 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
             stores: StoreOptions::default(),
         },
         mesh_key: secrets.mesh,
-        limits: Limits { endpoints_max: config.flight.endpoints_max, ..Limits::default() },
+        limits: Limits {
+            endpoints_max: config.flight.endpoints_max,
+            statement_bytes_max: config.audit.statement_bytes_max,
+            ..Limits::default()
+        },
         clock: clock.clone(),
         entropy: entropy.clone(),
     });

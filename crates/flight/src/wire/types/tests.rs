@@ -111,6 +111,15 @@ fn keeps_nullability_and_listed_metadata_only() {
 }
 
 #[test]
+fn items_of_lists_are_called_alike() {
+    let element = |inner| DataType::List(Arc::new(Field::new("element", inner, true)));
+    let nested = element(element(DataType::Int64));
+    let expected = DataType::List(item(DataType::List(item(DataType::Int64))));
+    assert_eq!(wire_type(&nested, WireTypes::Compatible), expected);
+    assert_eq!(wire_type(&nested, WireTypes::Native), nested);
+}
+
+#[test]
 fn decimals_of_a_result_say_their_digits() {
     let fields = vec![
         Field::new("narrow", DataType::Decimal64(12, 2), false),
