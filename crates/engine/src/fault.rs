@@ -79,6 +79,7 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
             ArrowError::CastError(_) | ArrowError::ParseError(_) => "a value cannot be cast to the wanted type",
             ArrowError::ArithmeticOverflow(_) => "a number became too large",
             ArrowError::ComputeError(_) | ArrowError::InvalidArgumentError(_) => "a value does not fit the expression",
+            ArrowError::IoError(text, _) if text.contains(SPILL_LIMIT) => return spill(),
             ArrowError::IoError(_, _) | ArrowError::ParquetError(_) => return Error::Unreadable(error),
             ArrowError::ExternalError(_) => return Error::Unreadable(error),
             _ => return Error::Internal { what: error.to_string() },
@@ -96,6 +97,9 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
     Error::Data { text, source: error }
 }
 
+/// What the library calls the limit that spilling reached.
+const SPILL_LIMIT: &str = "max_temp_directory_size";
+
 /// The error, if it is DataFusion's and about anything but memory.
 fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
     match own(error) {
@@ -105,6 +109,7 @@ fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
             DataFusionError::ResourcesExhausted(text) if text.starts_with('`') && text.contains("` is limited to ") => {
                 Err(Error::Limited { text: PublicText::new(text).hint("make it of fewer or shorter values") })
             }
+            DataFusionError::ResourcesExhausted(text) if text.contains(SPILL_LIMIT) => Err(spill()),
             DataFusionError::ResourcesExhausted(_) => Err(memory()),
             _ => Ok(error),
         },
@@ -134,6 +139,15 @@ fn memory() -> Error {
     Error::Limited {
         text: PublicText::new("the query needs more memory than it may have")
             .hint("read fewer columns or rows, or join smaller tables"),
+    }
+}
+
+fn spill() -> Error {
+    Error::Limited {
+        text: PublicText::new(
+            "the query needs more disk for what does not fit into memory than there is for all queries",
+        )
+        .hint("read fewer columns or rows, or try again when others have ended"),
     }
 }
 
