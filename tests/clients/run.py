@@ -45,7 +45,7 @@ class Missing(Exception):
 def environment(directory: Path, requirements: Path, base: str = sys.executable) -> Path:
     """The Python of an environment that has exactly these requirements; made anew when they change."""
     python = directory / "bin" / "python"
-    wanted = digest([requirements], base, sys.version)
+    wanted = digest([requirements], "" if base == sys.executable else base, sys.version)
     if not python.exists() or not is_made(directory, wanted):
         print(f"clients: installing {requirements.name} into {directory}", flush=True)
         if base == sys.executable:
@@ -195,18 +195,6 @@ def is_made(directory: Path, wanted: str) -> bool:
 
 def made(directory: Path, wanted: str) -> None:
     (directory / "made.sha256").write_text(wanted)
-
-
-def optional(cache: Path) -> tuple[dict, dict]:
-    """Clients that need more than this Python: where they are, and why others are not."""
-    found, missing = {}, {}
-    for name, make in (("jdbc", jdbc), ("go", go), ("old", old_python), ("oidc", oidc)):
-        try:
-            found[name] = str(make(cache))
-        except Missing as error:
-            missing[name] = str(error)
-            print(f"clients: NOT TESTED: {error}", flush=True)
-    return found, missing
 
 
 def main() -> int:

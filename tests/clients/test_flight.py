@@ -1,6 +1,7 @@
 """What no driver shows: tickets, metadata and schemas, through a bare pyarrow.flight client."""
 
 import json
+import time
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -112,6 +113,18 @@ def test_batches_stay_below_the_smallest_client_limit(client):
     reader = client.stream(client.info("SELECT * FROM sales.orders.lineitem"))
     for chunk in reader:
         assert chunk.data.nbytes < 4 * 1024 * 1024
+
+
+def test_a_cancelled_stream_ends(client):
+    reader = client.stream(client.info("SELECT l.* FROM sales.orders.lineitem l, crm.customers.nation n, crm.customers.nation m"))
+    assert reader.read_chunk().data.num_rows
+    begun = time.monotonic()
+    reader.cancel()
+    with pytest.raises(flight.FlightCancelledError):
+        while reader.read_chunk():
+            pass
+    assert time.monotonic() - begun < 10
+    assert client.table("SELECT 1").num_rows == 1
 
 
 def test_order_survives(client):

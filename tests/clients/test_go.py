@@ -4,11 +4,10 @@ import time
 
 import pytest
 
+import gate
+from authority import Authority, variables
 from program import NULL, ClientError
 from test_jdbc import END_LIMIT_MS, LARGE, SLOW
-from test_tls import Authority, variables
-
-import gate
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import gate
+from authority import Authority, variables
 from program import NULL, ClientError
-from test_tls import Authority, variables
 
 VERSIONS = ["15.0.2", "18.3.0"]
 ROWS = "SELECT id, word FROM lake.types.typed ORDER BY id"
@@ -153,7 +153,8 @@ def mutual_gate(typed_mesh, authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trust_store(authority, tmp_path_factory):
+def trust_store(authority, programs, tmp_path_factory):
+    programs(f"jdbc {VERSIONS[0]}")  # where there is no Java there is no key store
     store = tmp_path_factory.mktemp("trust") / "store.p12"
     made = subprocess.run(
         ["keytool", "-importcert", "-noprompt", "-alias", "ours", "-file", authority.file, "-keystore", store,
@@ -295,6 +296,14 @@ class TestStatements:
         assert row[13:15] == ["2024-02-29", "2024-02-29 23:59:59.999999"]
         assert row[16:18] == ["[1,null,-9223372036854775808]", '["",null,"x,y"]']
         assert row[19:21] == ['{"name":"Ann","age":41,"tags":["a",null,"ü"]}', '{"one":1,"none":null}']
+
+    def test_habits_of_tools(self, connected):
+        """Commits of what is only read, limits of rows, several statements at once, names in other letters."""
+        assert connected("habits", ROWS) == {
+            "commit": 5, "read only": 5, "isolation": 0, "schema": "null", "warnings": "null", "max rows": 2,
+            "execute": [True, 5, False, -1], "statement used again": 5, "two at once": 5, "scroll types": 5, "by name": 2,
+            "closed twice": True,
+        }
 
     @pytest.mark.parametrize("sql", ["SHOW TABLES", "EXPLAIN SELECT 1", "DESCRIBE lake.types.typed", "SHOW COLUMNS FROM lake.types.typed"])
     def test_statements_that_show(self, connected, sql):

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from program import ClientError
-
 import gate
+from program import ClientError
 
 
 @pytest.fixture

@@ -64,6 +64,8 @@ final class Commands {
                 return abandon(connection, rest.get(0), Integer.parseInt(rest.get(1)));
             case "begin":
                 return begin(connection, rest.get(0));
+            case "habits":
+                return Habits.all(connection, rest.get(0));
             case "valid":
                 return connection.isValid(10);
             case "catalog":
