@@ -30,15 +30,16 @@ pub(crate) fn planning(error: DataFusionError) -> Error {
         | DataFusionError::Execution(_)
         | DataFusionError::Configuration(_)
         | DataFusionError::ArrowError(_, _) => Error::Invalid { text: plan_text(&error) },
-        DataFusionError::External(cause) if cause.to_string().starts_with(REGEX) => {
-            Error::invalid("a regular expression in the statement cannot be read")
-        }
+        DataFusionError::External(cause) if cause.to_string().starts_with(REGEX) => Error::invalid(UNREADABLE_REGEX),
         _ => Error::Internal { what: error.to_string() },
     }
 }
 
 /// How the errors of the library for regular expressions begin.
 const REGEX: &str = "regex parse error";
+/// What the kernels say of one that is too large.
+const REGEX_LIMIT: &str = "Regular expression did not compile";
+const UNREADABLE_REGEX: &str = "a regular expression cannot be read, or is too large";
 
 /// An error on the way from the logical to the physical plan. SECURITY: its words may quote the plan below the barrier, with
 /// files, policies and statistics; so only the operator gets them.
@@ -84,6 +85,7 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
             ArrowError::ExternalError(_) => return Error::Unreadable(error),
             _ => return Error::Internal { what: error.to_string() },
         },
+        DataFusionError::Internal(text) if text.contains(REGEX_LIMIT) => return Error::invalid(UNREADABLE_REGEX),
         DataFusionError::Execution(text) if text == "cancelled" => return Error::Cancelled,
         DataFusionError::Execution(_) => "a value does not fit the expression",
         DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) => "the expression cannot be evaluated",

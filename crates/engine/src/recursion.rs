@@ -1,12 +1,15 @@
 //! Recursive queries within a number of rows.
 //!
 //! A recursive query can double what it has with every step, and batches without columns take memory that no pool
-//! counts. So the recursive part is wrapped in a node that counts its rows over all steps.
+//! counts, nor does any count what a batch of two rows takes beside them. So the recursive part is wrapped in a node that counts
+//! its rows over all steps, and makes few batches of them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arrow::array::RecordBatch;
+use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
@@ -16,7 +19,8 @@ use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceC
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::StreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
 use meshgate_model::PublicText;
 
 use crate::Error;
@@ -96,8 +100,8 @@ impl ExecutionPlan for CountedExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (rows, rows_max) = (self.rows.clone(), self.rows_max);
-        let batches = self.input.execute(partition, context)?.map(move |batch| {
+        let (rows, rows_max, batch_size) = (self.rows.clone(), self.rows_max, context.session_config().batch_size());
+        let counted = self.input.execute(partition, context)?.map(move |batch| {
             let batch = batch?;
             if rows.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows() > rows_max {
                 let text = PublicText::new(format!("the steps of a recursive query make more than {rows_max} rows"))
@@ -106,6 +110,37 @@ impl ExecutionPlan for CountedExec {
             }
             Ok(batch)
         });
+        let batches = coalesced(counted.boxed(), self.schema(), batch_size);
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
+}
+
+/// The same rows in batches of one size.
+fn coalesced(
+    input: BoxStream<'static, Result<RecordBatch>>,
+    schema: SchemaRef,
+    batch_size: usize,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    if schema.fields().is_empty() {
+        return input;
+    }
+    let waiting = BatchCoalescer::new(schema, batch_size);
+    let batches = stream::try_unfold((input, waiting, false), |(mut input, mut waiting, mut ended)| async move {
+        loop {
+            if let Some(batch) = waiting.next_completed_batch() {
+                return Ok(Some((batch, (input, waiting, ended))));
+            }
+            if ended {
+                return Ok(None);
+            }
+            match input.try_next().await? {
+                Some(batch) => waiting.push_batch(batch)?,
+                None => {
+                    ended = true;
+                    waiting.finish_buffered_batch()?;
+                }
+            }
+        }
+    });
+    batches.boxed()
 }
