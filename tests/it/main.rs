@@ -12,7 +12,7 @@
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
-//! * `spine`: audit, reload, limits, cancellation, time travel, parameters.
+//! * `spine`: audit, reload, deadlines, cancellation, time travel, sessions.
 //! * `wire`: Flight SQL as it travels, each line of the checklist, and what drivers do.
 
 mod attack;

@@ -1,9 +1,9 @@
-//! The way of a query: audit, reload, limits, cancellation, time travel, parameters, sessions.
+//! The way of a query below the wires: audit, reload, deadlines, cancellation, time travel, sessions.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use futures::StreamExt;
 use meshgate_gateway::{SessionOptions, Statement};
 use meshgate_identity::{ClientInfo, Credential};
@@ -194,28 +194,6 @@ async fn time_travel_shows_old_rows_under_the_rules_of_today() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_bind_by_position_once_per_row() {
-    let world = world().await;
-    let analyst = world.user("analyst", &["analysts"], &[("region", "EU")]).await;
-    let values = |ids: Vec<i64>, names: Vec<&str>| {
-        let ids: ArrayRef = Arc::new(Int64Array::from(ids));
-        let names: ArrayRef = Arc::new(StringArray::from(names));
-        RecordBatch::try_from_iter([("0", ids), ("1", names)]).expect("values")
-    };
-    let sql = "SELECT id FROM crm.people.people WHERE id >= ? AND region = ? ORDER BY id";
-    let described =
-        world.gateway.describe(&analyst, &SessionOptions::default(), &statement(sql)).await.expect("a description");
-    assert_eq!(described.parameters.fields().len(), 2);
-    assert!(described.parameters.fields().iter().all(|field| field.is_nullable()));
-    let rows = values(vec![2, 3], vec!["EU", "EU"]);
-    let found = world.query_with(&analyst, &SessionOptions::default(), sql, Some(rows)).await.expect("rows");
-    assert_eq!(rows_text(&found), ["2", "3", "3"]);
-    assert_eq!(found[0].schema().fields(), described.schema.fields());
-    let unbound = world.query(&analyst, sql).await.expect_err("values are missing");
-    assert_eq!(unbound.fault(), Fault::Invalid);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn sessions_have_defaults_and_refuse_unknown_options() {
     let world = world().await;
     let steward = world.user("steward", &["stewards"], &[]).await;
@@ -227,34 +205,4 @@ async fn sessions_have_defaults_and_refuse_unknown_options() {
         let error = world.gateway.change_session(&steward, &mut options, bad).await.expect_err(bad);
         assert_eq!(error.fault(), Fault::Invalid, "{bad}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metadata_lists_what_the_session_may_query() {
-    const FOR_MARKETING: &str = r#"@id("for-marketing")
-        permit (principal in Group::"marketeers", action in Action::"access", resource in Product::"sales.orders")
-        when { context has purpose && context.purpose == "marketing" };"#;
-    let policy = "governance/policies/marketing.cedar";
-    let world = builder().await.file(policy, FOR_MARKETING).start().await.expect("a valid mesh");
-    let caller = world.user("mia", &["marketeers"], &[]).await;
-    let marketing = SessionOptions { purpose: Some("marketing".to_owned()), ..SessionOptions::default() };
-    for (options, listed) in [(SessionOptions::default(), false), (marketing, true)] {
-        let catalogs = world.gateway.catalogs(&caller, &options).expect("catalogs");
-        assert_eq!(catalogs.contains(&"sales".to_owned()), listed, "{options:?}");
-        let schemas = world.gateway.schemas(&caller, &options).expect("schemas");
-        assert_eq!(schemas.contains(&("sales".to_owned(), "orders".to_owned())), listed, "{options:?}");
-        let tables = world.gateway.tables(&caller, &options, &|catalog, _, _| catalog == "sales").expect("tables");
-        assert_eq!(tables.len(), usize::from(listed), "{options:?}");
-        let queried = world.query_with(&caller, &options, "SELECT count(*) FROM sales.orders.orders", None).await;
-        assert_eq!(queried.is_ok(), listed, "{options:?}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn results_have_limits() {
-    let world = builder().await.engine(|options| options.result_rows_max = 4).start().await.expect("a valid mesh");
-    let steward = world.user("steward", &["stewards"], &[]).await;
-    let error = world.query(&steward, "SELECT * FROM crm.people.people").await.expect_err("six rows");
-    assert_eq!(error.fault(), Fault::Limited);
-    assert_eq!(world.text(&steward, "SELECT count(*) FROM crm.people.people").await, ["6"]);
 }

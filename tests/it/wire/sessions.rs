@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use arrow_flight::sql::{
-    ActionCreatePreparedSubstraitPlanRequest, CommandGetCatalogs, CommandStatementIngest,
-    CommandStatementSubstraitPlan, ProstMessageExt,
+    ActionCreatePreparedSubstraitPlanRequest, CommandGetCatalogs, CommandGetDbSchemas, CommandGetTables,
+    CommandStatementIngest, CommandStatementSubstraitPlan, ProstMessageExt,
 };
 use arrow_flight::{Criteria, FlightData, HandshakeRequest};
 use base64::Engine as _;
@@ -241,8 +241,12 @@ async fn e3_a_purpose_opens_what_is_for_it() {
         assert!(set(&client, &[("purpose", purpose)]).await.is_empty());
         let rows = client.text(sql).await;
         assert_eq!(rows, if seen { ["2"] } else { ["NotFound"] }, "{purpose}");
-        let catalogs = rows_text(&client.run(&CommandGetCatalogs {}).await.expect("catalogs").batches);
-        assert_eq!(catalogs.contains(&"shop".to_owned()), seen, "{purpose}: {catalogs:?}");
+        let catalogs = client.run(&CommandGetCatalogs {}).await.expect("catalogs");
+        let schemas = client.run(&CommandGetDbSchemas::default()).await.expect("schemas");
+        let tables = client.run(&CommandGetTables::default()).await.expect("tables");
+        for (got, line) in [(catalogs, "shop"), (schemas, "shop\torders"), (tables, "shop\torders\tcustomers\tTABLE")] {
+            assert_eq!(rows_text(&got.batches).contains(&line.to_owned()), seen, "{purpose}: {line}");
+        }
     }
     // A plan that was made for a purpose is executed for it, and a ticket is good for no other.
     assert!(set(&client, &[("purpose", "marketing")]).await.is_empty());
