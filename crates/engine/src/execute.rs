@@ -168,8 +168,7 @@ impl Out {
     }
 
     async fn send(&self, batch: RecordBatch) -> Result<Option<()>, Error> {
-        let held = Held::new(batch, &self.pool).map_err(executing)?;
-        Ok(self.sender.send(Ok(held)).await.ok())
+        Ok(self.sender.send(Ok(Held::new(batch, &self.pool))).await.ok())
     }
 
     async fn fail(&self, error: Error) {

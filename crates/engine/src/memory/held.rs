@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
-use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
 /// A batch, counted for as long as this lives.
@@ -15,11 +14,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Counts a batch. An error if there is no room for it.
-    pub(crate) fn new(batch: RecordBatch, pool: &Arc<dyn MemoryPool>) -> Result<Self> {
+    /// Counts a batch, even if there is no room for it: it is there already, and others have to take less.
+    pub(crate) fn new(batch: RecordBatch, pool: &Arc<dyn MemoryPool>) -> Self {
         let reservation = MemoryConsumer::new("Result").register(pool);
-        reservation.try_grow(held_bytes(&batch))?;
-        Ok(Self { batch, reservation })
+        reservation.grow(held_bytes(&batch));
+        Self { batch, reservation }
     }
 
     /// Counts it twice from now on: whoever reads it makes messages of it.
@@ -74,9 +73,8 @@ mod tests {
     #[test]
     fn counted_while_it_lives() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(150_000));
-        let held = Held::new(batch(), &pool).expect("room");
+        let held = Held::new(batch(), &pool);
         assert_eq!(pool.reserved(), held_bytes(&held.batch));
-        assert!(Held::new(batch(), &pool).is_err(), "no room for two");
         held.is_read();
         assert_eq!(pool.reserved(), 2 * held_bytes(&held.batch));
         drop(held);
