@@ -276,7 +276,9 @@ async fn s11_draining_lets_streams_end() {
     shop.wire.shut_down();
     assert_eq!(watched.message().await.expect("no error").expect("a status").status, 2, "NOT_SERVING");
     let refused = shop.steward.query("SELECT 1").await.expect_err("no new calls");
-    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    // Refused by the gateway, or not sent at all: the connection, on which nothing runs, is closed in good order.
+    let closed = format!("{refused:?}").contains("NO_ERROR");
+    assert!(refused.code() == Code::Unavailable || closed, "{refused:?}");
     // What runs is not cut off.
     let mut messages = 0;
     while let Some(message) = stream.next().await {
