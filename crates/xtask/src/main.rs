@@ -28,6 +28,7 @@ const USAGE: &str = "usage: cargo xtask <command>
                        hostile input for all targets (those whose names begin with TEXT), for 10 minutes each or N
                        (MESHGATE_FUZZ_SEED: the seed of a run to repeat)
   mutants [TEXT]       seeded bugs of enforcement (those whose names contain TEXT): the tests have to notice each
+  mutants --remember   all of them; writes down which test noticed which, so that the next run begins with it
 ";
 
 fn main() -> ExitCode {
@@ -42,8 +43,9 @@ fn main() -> ExitCode {
         ["fuzz", "--minutes", minutes] => root().and_then(|root| test::fuzz(&root, minutes, "")),
         ["fuzz", "--minutes", minutes, only] => root().and_then(|root| test::fuzz(&root, minutes, only)),
         ["fuzz", only] => root().and_then(|root| test::fuzz(&root, "10", only)),
-        ["mutants"] => root().and_then(|root| mutants::run(&root, None)),
-        ["mutants", only] => root().and_then(|root| mutants::run(&root, Some(only))),
+        ["mutants"] => root().and_then(|root| mutants::run(&root, None, false)),
+        ["mutants", "--remember"] => root().and_then(|root| mutants::run(&root, None, true)),
+        ["mutants", only] => root().and_then(|root| mutants::run(&root, Some(only), false)),
         ["test", "--no-clients"] => root().and_then(|root| test::run(&root, test::Clients::Skip)),
         _ => {
             say(USAGE);

@@ -2,7 +2,8 @@
 //!
 //! A bug stands in the code as `mutant("its name")` (see `meshgate_model::mutant`). The integration tests, and the unit tests
 //! of the crates that have bugs, are built once with all of them. For each, with that one alive, its crate's own tests run
-//! first, then the integration tests, until one fails.
+//! first, then the integration tests, until one fails. Before that comes the test that noticed the bug when all were last looked
+//! for with `--remember`: [`WITNESSES`] is a memory that saves time, and says nothing that is not tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -23,29 +24,41 @@ const MUTANTS_MIN: usize = 60;
 /// The binary of the integration tests, by the name of its crate.
 const INTEGRATION: &str = "tests";
 
-/// Runs all, or those whose names contain a text.
-pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
+/// Which test noticed which bug: `bug: test`, a line each.
+const WITNESSES: &str = "tests/it/mutants.txt";
+
+/// Runs all, or those whose names contain a text; and may write down afterwards which test noticed which.
+pub(crate) fn run(root: &Path, only: Option<&str>, remember: bool) -> anyhow::Result<()> {
     let all = names(&root.join("crates"))?;
     ensure!(all.len() >= MUTANTS_MIN, "only {} seeded bugs were found in the code", all.len());
     let binaries = build(root, &all.values().cloned().collect())?;
+    let witnesses = std::fs::read_to_string(root.join(WITNESSES)).unwrap_or_default();
+    let witnesses = witnesses.lines().filter_map(|line| line.split_once(": ")).collect::<BTreeMap<_, _>>();
     for (home, binary) in &binaries {
-        let failed = failing(binary, &directory(root, home), None)?;
+        let failed = failing(binary, &directory(root, home), None, None)?;
         ensure!(failed.is_empty(), "without any bug these fail: {}", failed.join(", "));
     }
     let chosen = all.iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only))).collect::<Vec<_>>();
     let (next, done, survivors) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let noticed = Mutex::new(BTreeMap::new());
     let work = || -> anyhow::Result<()> {
         while let Some((name, home)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
             let begun = Instant::now();
             let mut killers = Vec::new();
-            for home in [home.as_str(), INTEGRATION] {
-                let Some(binary) = binaries.get(home).filter(|_| killers.is_empty()) else { continue };
-                killers = failing(binary, &directory(root, home), Some(name))?;
+            let witness = witnesses.get(name.as_str()).copied();
+            for witness in witness.map(Some).into_iter().chain([None]) {
+                for home in [home.as_str(), INTEGRATION] {
+                    let Some(binary) = binaries.get(home).filter(|_| killers.is_empty()) else { continue };
+                    killers = failing(binary, &directory(root, home), Some(name), witness)?;
+                }
             }
             let verdict = if killers.is_empty() { "SURVIVES".to_owned() } else { killers.join(", ") };
             let (number, seconds) = (done.fetch_add(1, Ordering::Relaxed) + 1, begun.elapsed().as_secs());
             say(&format!("{number:3}/{} {seconds:3} s  {name} ({home}): {verdict}", chosen.len()));
-            if killers.is_empty() {
+            if let Some(killer) = killers.first() {
+                let mut noticed = noticed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                noticed.insert(name.as_str(), killer.clone());
+            } else {
                 survivors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(name.as_str());
             }
         }
@@ -59,6 +72,11 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<()> {
     })?;
     let survivors = survivors.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     say(&format!("{} seeded bugs, {} noticed", chosen.len(), chosen.len() - survivors.len()));
+    if remember {
+        let noticed = noticed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text = noticed.iter().map(|(name, killer)| format!("{name}: {killer}\n")).collect::<String>();
+        std::fs::write(root.join(WITNESSES), text).with_context(|| format!("writing {WITNESSES}"))?;
+    }
     if survivors.is_empty() { Ok(()) } else { bail!("nobody noticed: {}", survivors.join("; ")) }
 }
 
@@ -117,9 +135,10 @@ fn build(root: &Path, homes: &BTreeSet<String>) -> anyhow::Result<BTreeMap<Strin
     Ok(binaries)
 }
 
-/// The first test that fails while a bug is alive; without a bug, all that do.
-fn failing(binary: &Path, directory: &Path, alive: Option<&str>) -> anyhow::Result<Vec<String>> {
+/// The first test that fails while a bug is alive, of all or of those of one name; without a bug, all that do.
+fn failing(binary: &Path, directory: &Path, alive: Option<&str>, witness: Option<&str>) -> anyhow::Result<Vec<String>> {
     let mut test = Command::new(binary);
+    test.args(witness.into_iter().flat_map(|witness| [witness, "--exact"]));
     test.current_dir(directory).env("MESHGATE_ATTACK_QUICK", "1").env("RUST_BACKTRACE", "0");
     test.env("CARGO_MANIFEST_DIR", directory);
     if let Some(name) = alive {
