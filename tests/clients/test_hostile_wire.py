@@ -10,10 +10,18 @@ import pytest
 
 import gate
 import http2
-from test_hostile import T, fortress, mesh, n, resident_mib, watched  # noqa: F401
+from test_hostile import LIMITS, T, fortress, mesh, n, peak_mib, resident_mib, watched  # noqa: F401
 
 REFUSED = (pa.ArrowException, pyarrow.flight.FlightError)
 SQL = f"SELECT count(*) FROM {T} WHERE id = ?"
+
+
+@pytest.fixture
+def bounded(watched):  # noqa: F811
+    """Watched, and never more memory for all of the process than queries may have and a quarter."""
+    yield watched
+    peak = peak_mib(watched.process.pid)
+    assert peak < LIMITS["MESHGATE_ENGINE__MEMORY_MIB"] * 1.25, f"{peak} MiB"
 
 
 def prepared(client: gate.RawFlight, sql: str = SQL) -> bytes:
@@ -73,9 +81,9 @@ BINDINGS = {
 
 
 @pytest.mark.parametrize("name", BINDINGS)
-def test_a_binding(watched, name):
+def test_a_binding(bounded, name):
     """It is executed or refused, and nothing is made of it that it is not."""
-    with watched.flight(watched.token("binder")) as client:
+    with bounded.flight(bounded.token("binder")) as client:
         begun = time.monotonic()
         try:
             bind(client, BINDINGS[name]())
@@ -86,14 +94,14 @@ def test_a_binding(watched, name):
 
 
 @pytest.mark.parametrize("codec", ["lz4", "zstd"])
-def test_compressed_bindings(watched, codec):
+def test_compressed_bindings(bounded, codec):
     """Half a gigabyte of zeros in a few bytes, and lengths that are declared and not there."""
     zeros = one(pa.array(memoryview(bytearray(n(500_000_000))), pa.uint8()))
-    with watched.flight(watched.token("binder")) as client:
+    with bounded.flight(bounded.token("binder")) as client:
         with pytest.raises(REFUSED):
             bind(client, [zeros], compression=codec)
         handle = prepared(client)
-    token, address = watched.token("binder"), watched.ready["flight"]
+    token, address = bounded.token("binder"), bounded.ready["flight"]
     command = gate.command("CommandPreparedStatementQuery", gate.field(1, handle))
 
     def put(schema: bytes, header: bytes, body: bytes) -> bytes:
@@ -122,9 +130,9 @@ def messages(batch: pa.RecordBatch, codec: str | None) -> tuple[bytes, bytes, by
     return *headers, data[:-8]  # the mark of the end
 
 
-def test_messages_that_lie(watched):
+def test_messages_that_lie(bounded):
     """Lengths that are not there, compression that unpacks without end, headers by the thousand, bodies that never come."""
-    token, address = watched.token("liar"), watched.ready["flight"]
+    token, address = bounded.token("liar"), bounded.ready["flight"]
     plan = b"\x08\x02" + gate.field(2, gate.command("CommandStatementQuery", gate.field(1, b"SELECT 1")))
     bomb = http2.gzip(bytes(n(1 << 30)))[:60_000]
     calls = [
@@ -148,12 +156,12 @@ def test_messages_that_lie(watched):
                 connection.call(method, body, *more)
 
 
-def test_many_headers(watched):
+def test_many_headers(bounded):
     """Ten thousand pairs of metadata, in one frame and in a row of continuations."""
     pairs = http2.header_block((f"x-pair-{number}", "value") for number in range(10_000))
     pieces = [pairs[at:at + 16_000] for at in range(0, len(pairs), 16_000)]
     for _ in range(5):
-        with http2.Connection(watched.ready["flight"], watched.token("talker")) as connection:
+        with http2.Connection(bounded.ready["flight"], bounded.token("talker")) as connection:
             stream, begin = connection.open("GetFlightInfo")
             begin = begin[:4] + b"\x00" + begin[5:]  # headers go on
             rest = [http2.frame(http2.CONTINUATION, 0, stream, piece) for piece in pieces * 20]
@@ -161,13 +169,13 @@ def test_many_headers(watched):
             connection.drain(stream, limit_s=2)
 
 
-def test_rapid_resets(watched):
+def test_rapid_resets(bounded):
     """Requests that are real and reset at once, so that planning begins for nobody."""
     sql = f"SELECT count(*) FROM {T} a, {T} b WHERE a.id < b.id".encode()
     plan = b"\x08\x02" + gate.field(2, gate.command("CommandStatementQuery", gate.field(1, sql)))
-    token = watched.token("resetter")
+    token = bounded.token("resetter")
     for _ in range(4):
-        with http2.Connection(watched.ready["flight"], token) as connection:
+        with http2.Connection(bounded.ready["flight"], token) as connection:
             for _ in range(n(2_000)):
                 stream, begin = connection.open("GetFlightInfo")
                 data = http2.frame(http2.DATA, http2.END_STREAM, stream, http2.message(plan))
@@ -176,16 +184,16 @@ def test_rapid_resets(watched):
             connection.drain(limit_s=0.5)
 
 
-def test_streams_without_end(watched):
+def test_streams_without_end(bounded):
     """Ten thousand streams on one connection that are never finished, and such that begin to send for ever."""
-    token = watched.token("opener")
-    with http2.Connection(watched.ready["flight"], token) as connection:
+    token = bounded.token("opener")
+    with http2.Connection(bounded.ready["flight"], token) as connection:
         for _ in range(n(10_000)):
             _, begin = connection.open("DoPut")
             if not connection.send(begin):
                 break
         time.sleep(1)
-    with http2.Connection(watched.ready["flight"], token) as connection:
+    with http2.Connection(bounded.ready["flight"], token) as connection:
         stream, begin = connection.open("DoPut")
         connection.send(begin)
         for _ in range(20):
@@ -193,15 +201,15 @@ def test_streams_without_end(watched):
             time.sleep(0.05)
 
 
-def test_windows_that_never_open(watched):
-    """Readers that ask for large results and take nothing. What waits for them is watched, but not counted as memory of queries."""
+def test_windows_that_never_open(bounded):
+    """Readers that ask for large results and take nothing. What waits for them is bounded, but not counted as memory of queries."""
     sql = f"SELECT a.text || b.text AS t FROM {T} a, {T} b"
-    with watched.flight(watched.token("reader")) as client:
+    with bounded.flight(bounded.token("reader")) as client:
         tickets = [client.info(sql).endpoints[0].ticket.ticket for _ in range(n(30))]
-    token = watched.token("reader")
+    token = bounded.token("reader")
     connections = []
     for ticket in tickets:
-        connection = http2.Connection(watched.ready["flight"], token, window=0)
+        connection = http2.Connection(bounded.ready["flight"], token, window=0)
         stream, begin = connection.open("DoGet")
         connection.send(begin + http2.frame(http2.DATA, http2.END_STREAM, stream, http2.message(gate.field(1, ticket))))
         connections.append(connection)

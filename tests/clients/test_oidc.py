@@ -182,7 +182,7 @@ def test_a_token_that_expires_in_mid_session(serve, tpch_mesh, new_provider):
         begun = time.monotonic()
         with pytest.raises(Exception) as cut:
             gate.fetch(connection, SLOW)
-        assert 2 < time.monotonic() - begun < 6 + 5 + 4, cut.value
+        assert 2 < time.monotonic() - begun < 6 + 5, cut.value
         with pytest.raises(Exception, match="(?i)unauthenticated.*expired"):
             gate.fetch(connection, REGIONS)
     assert ask(process, provider.token_of_client()) == [5]
