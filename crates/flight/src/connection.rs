@@ -1,12 +1,14 @@
 //! Connections with an identity: sessions of clients that know neither cookies nor bearers hang on it, and with TLS the
 //! client's certificate.
 
+use std::future::Future;
 use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::{Stream, stream};
@@ -16,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -26,6 +29,12 @@ use tonic::transport::server::Connected;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that may be greeting at once; others wait in the listener's queue.
 const GREETINGS_MAX: usize = 1024;
+/// How long a closed connection's client may take to close its end. What it still sends is read and thrown away: a socket
+/// closed over unread bytes is reset, and what the client has not read yet, the end of its last stream, is lost (RFC 1122,
+/// 4.2.2.13).
+const LINGER: Duration = Duration::from_secs(2);
+/// Read at once of what is thrown away.
+const DISCARDED_BYTES: usize = 4096;
 /// After the operating system could not give a connection, most likely for want of file handles.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -55,6 +64,8 @@ pub(crate) struct Connection {
     stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     peer: Peer,
     closed: Arc<dyn Fn(u64) + Send + Sync>,
+    /// Until when its client's end is waited for, from the moment on that nothing more is written.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 /// The connections of a listener, each when its greeting is done.
@@ -104,7 +115,7 @@ impl Accepting {
         self.greetings.spawn(async move {
             let Some(acceptor) = acceptor else {
                 let peer = Peer { connection, address: Some(address), certificate: None };
-                return Some(Connection { stream: Either::Left(stream), peer, closed });
+                return Some(Connection { stream: Either::Left(stream), peer, closed, lingering: None });
             };
             let stream = match tokio::time::timeout(GREETING_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => stream,
@@ -117,7 +128,7 @@ impl Accepting {
             let chain = stream.get_ref().1.peer_certificates();
             let certificate = chain.and_then(|chain| ClientCertificate::from_der(chain.first()?));
             let peer = Peer { connection, address: Some(address), certificate: certificate.map(Arc::new) };
-            Some(Connection { stream: Either::Right(Box::new(stream)), peer, closed })
+            Some(Connection { stream: Either::Right(Box::new(stream)), peer, closed, lingering: None })
         });
     }
 }
@@ -164,6 +175,22 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Self { stream, lingering, .. } = &mut *self;
+        let until = match lingering {
+            Some(until) => until,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+                lingering.insert(Box::pin(tokio::time::sleep(LINGER)))
+            }
+        };
+        let mut discarded = [MaybeUninit::uninit(); DISCARDED_BYTES];
+        while until.as_mut().poll(cx).is_pending() {
+            let mut discarded = ReadBuf::uninit(&mut discarded);
+            // An error is an end as well: everything was written before.
+            if ready!(Pin::new(&mut *stream).poll_read(cx, &mut discarded)).is_err() || discarded.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
