@@ -2,7 +2,12 @@
 //!
 //! Dropping a stream does not stop a cross join or a nested-loop join for tens of seconds: the loop inside one poll never
 //! yields. Two passes over the physical plan mend it: every join is wrapped so that it takes part in cooperative
-//! scheduling, and a nested-loop join's filter begins with a conjunct that fails once the query is cancelled.
+//! scheduling, and a nested-loop join's filter begins with a conjunct that fails once the query is cancelled. So does every
+//! request for memory (see [`crate::memory`]), and the functions of windows ([`windows`]).
+
+#[cfg(test)]
+mod tests;
+pub(crate) mod windows;
 
 use std::any::Any;
 use std::hash::{Hash, Hasher};
@@ -32,6 +37,11 @@ pub(crate) fn cancellable(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = check_in_loops(plan, cancelled, config)?;
     cooperate_in_joins(plan)
+}
+
+/// Fails once the query is cancelled.
+pub(crate) fn check(cancelled: &CancellationToken) -> Result<()> {
+    if cancelled.is_cancelled() { Err(DataFusionError::Execution("cancelled".to_owned())) } else { Ok(()) }
 }
 
 fn check_in_loops(
@@ -111,9 +121,7 @@ impl ScalarUDFImpl for CancelCheck {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if self.cancelled.is_cancelled() {
-            return Err(DataFusionError::Execution("cancelled".to_owned()));
-        }
+        check(&self.cancelled)?;
         Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))))
     }
 }

@@ -248,7 +248,8 @@ impl Session {
         options.catalog.default_catalog = input.default_catalog.clone().unwrap_or_else(|| "meshgate".to_owned());
         options.catalog.default_schema = input.default_schema.clone().unwrap_or_else(|| "catalog".to_owned());
         options.execution.time_zone.clone_from(&input.timezone);
-        let pool = QueryPool::new(engine.memory.clone(), engine.options.memory_bytes_per_query);
+        let cancelled = CancellationToken::new();
+        let pool = QueryPool::new(engine.memory.clone(), engine.options.memory_bytes_per_query, cancelled.clone());
         let environment = RuntimeEnvBuilder::from_runtime_env(&engine.environment)
             .with_memory_pool(Arc::new(pool))
             .build_arc()
@@ -267,7 +268,7 @@ impl Session {
                 ExecutionProps::new().with_query_execution_start_time(now)
             })
             .build();
-        Ok(Self { state, cancelled: CancellationToken::new(), recursion_rows_max: engine.options.recursion_rows_max })
+        Ok(Self { state, cancelled, recursion_rows_max: engine.options.recursion_rows_max })
     }
 
     async fn logical(&self, input: &PlanInput) -> Result<(Logical, Tables), Error> {
@@ -325,7 +326,8 @@ impl Session {
     /// From an optimised plan to one that runs.
     async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, Error> {
         let planner = self.state.query_planner();
-        let plan = planner.create_physical_plan(plan, &self.state).await.map_err(lowering)?;
+        let plan = cancel::windows::cancellable(plan.clone(), &self.cancelled).map_err(lowering)?;
+        let plan = planner.create_physical_plan(&plan, &self.state).await.map_err(lowering)?;
         let plan = recursion::bounded(plan, self.recursion_rows_max).map_err(lowering)?;
         let plan = memory::metered(plan).map_err(lowering)?;
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)

@@ -6,18 +6,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use tokio_util::sync::CancellationToken;
 
-/// A pool that passes everything on to a shared one and keeps one query below its own limit.
+use crate::cancel;
+
+/// A pool that passes everything on to a shared one and keeps one query below its own limit. A cancelled query gets no more:
+/// sorting and merging what is in memory already goes on for as long as it takes, without ever yielding, but asks for memory
+/// all the time.
 #[derive(Debug)]
 pub(crate) struct QueryPool {
     shared: Arc<dyn MemoryPool>,
     used: AtomicUsize,
     limit_bytes: usize,
+    cancelled: CancellationToken,
 }
 
 impl QueryPool {
-    pub(crate) fn new(shared: Arc<dyn MemoryPool>, limit_bytes: usize) -> Self {
-        Self { shared, used: AtomicUsize::new(0), limit_bytes }
+    pub(crate) fn new(shared: Arc<dyn MemoryPool>, limit_bytes: usize, cancelled: CancellationToken) -> Self {
+        Self { shared, used: AtomicUsize::new(0), limit_bytes, cancelled }
     }
 }
 
@@ -51,6 +57,7 @@ impl MemoryPool for QueryPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        cancel::check(&self.cancelled)?;
         let before = self.used.fetch_add(additional, Ordering::Relaxed);
         let result = if before.saturating_add(additional) > self.limit_bytes {
             Err(DataFusionError::ResourcesExhausted("the query's own memory limit".to_owned()))
