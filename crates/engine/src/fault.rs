@@ -5,6 +5,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use meshgate_govern::functions;
 use meshgate_model::{PublicText, mutant};
 
 use crate::context::NO_TABLE;
@@ -31,8 +32,17 @@ pub(crate) fn planning(error: DataFusionError) -> Error {
         | DataFusionError::Configuration(_)
         | DataFusionError::ArrowError(_, _) => Error::Invalid { text: plan_text(&error) },
         DataFusionError::External(cause) if cause.to_string().starts_with(REGEX) => Error::invalid(UNREADABLE_REGEX),
+        // What DataFusion calls its own fault while planning is as a rule a statement that it did not expect: a function
+        // where it cannot stand, a constant argument that is out of range.
+        DataFusionError::Internal(_) => unexpected(error),
         _ => Error::Internal { what: error.to_string() },
     }
+}
+
+fn unexpected(error: DataFusionError) -> Error {
+    let text = PublicText::new("the statement cannot be carried out as it is written")
+        .hint("write it in another way, for example with a sub-query for a computed key");
+    Error::Data { text, source: error }
 }
 
 /// How the errors of the library for regular expressions begin.
@@ -51,15 +61,15 @@ pub(crate) fn lowering(error: DataFusionError) -> Error {
         Ok(error) => error,
         Err(ours) => return ours,
     };
-    let text = match error.find_root() {
-        DataFusionError::NotImplemented(_) => PublicText::new(
-            "the statement uses something that is not supported here",
-        )
-        .hint("EXISTS and IN with a sub-query stand in WHERE; elsewhere use a join, or a sub-query of one value"),
-        _ => PublicText::new("the statement cannot be carried out as it is written")
-            .hint("write it in another way, for example with a sub-query for a computed key"),
-    };
-    Error::Data { text, source: error }
+    match error.find_root() {
+        DataFusionError::NotImplemented(_) => {
+            let text = PublicText::new("the statement uses something that is not supported here").hint(
+                "EXISTS and IN with a sub-query stand in WHERE; elsewhere use a join, or a sub-query of one value",
+            );
+            Error::Data { text, source: error }
+        }
+        _ => unexpected(error),
+    }
 }
 
 /// An error of execution.
@@ -88,6 +98,7 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
         DataFusionError::Internal(text) if text.contains(REGEX_LIMIT) => return Error::invalid(UNREADABLE_REGEX),
         DataFusionError::Execution(text) if text == "cancelled" => return Error::Cancelled,
         DataFusionError::Execution(_) => "a value does not fit the expression",
+        DataFusionError::Internal(text) if is_of_a_function(text) => "a value does not fit the expression",
         DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) => "the expression cannot be evaluated",
         DataFusionError::External(cause) => match cause.downcast_ref() {
             Some(Error::Limited { text }) => return Error::Limited { text: text.clone() },
@@ -97,6 +108,12 @@ pub(crate) fn executing(error: DataFusionError) -> Error {
     };
     let text = PublicText::new(text).hint("use try_cast, nullif or CASE where values may not fit");
     Error::Data { text, source: error }
+}
+
+/// Whether a function says it of its arguments: some call that a fault of the engine.
+fn is_of_a_function(text: &str) -> bool {
+    let Some((name, _)) = text.split_once(": ") else { return false };
+    functions::scalar_functions().iter().any(|function| function.name() == name)
 }
 
 /// What the library calls the limit that spilling reached.
@@ -153,16 +170,25 @@ fn spill() -> Error {
     }
 }
 
+/// What DataFusion puts before an error's own words.
+const KINDS: [&str; 6] = [
+    "Error during planning: ",
+    "Schema error: ",
+    "Arrow error: ",
+    "Execution error: ",
+    "Internal error: ",
+    "This feature is not implemented: ",
+];
+
 fn plan_text(error: &DataFusionError) -> PublicText {
     let text = match error.find_root() {
         DataFusionError::SchemaError(schema, _) => schema.to_string(),
         root => root.strip_backtrace(),
     };
-    let text = text
-        .trim_start_matches("Error during planning: ")
-        .trim_start_matches("Schema error: ")
-        .trim_start_matches("Arrow error: ")
-        .trim_start_matches("Execution error: ");
+    let mut text = text.as_str();
+    while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
+        text = rest;
+    }
     // DataFusion's suggestion for an unknown function comes out of a hash map: another one each time.
     let text = if text.starts_with("Invalid function") { text.lines().next().unwrap_or(text) } else { text };
     PublicText::new(twins::without_marks(text).chars().take(TEXT_LEN_MAX).collect::<String>())

@@ -6,14 +6,20 @@ use std::fmt::Write;
 #[derive(Debug, Clone)]
 pub struct Column {
     name: String,
-    logical: String,
+    logical: Option<String>,
     extra: Vec<String>,
 }
 
 impl Column {
     /// A column of a `logicalType`.
     pub fn new(name: &str, logical: &str) -> Self {
-        Self { name: name.to_owned(), logical: logical.to_owned(), extra: Vec::new() }
+        Self { name: name.to_owned(), logical: Some(logical.to_owned()), extra: Vec::new() }
+    }
+
+    /// A column of any name, of whatever type it is stored in.
+    pub fn stored(name: &str) -> Self {
+        let quoted = format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+        Self { name: quoted, logical: None, extra: Vec::new() }
     }
 
     /// With a tag.
@@ -72,8 +78,9 @@ impl Product {
                      - name: {table}\n    properties:\n"
                 );
                 for column in columns {
-                    let _ = writeln!(text, "      - name: {}\n        logicalType: {}", column.name, column.logical);
-                    for line in &column.extra {
+                    let _ = writeln!(text, "      - name: {}", column.name);
+                    let logical = column.logical.iter().map(|logical| format!("logicalType: {logical}"));
+                    for line in logical.chain(column.extra.iter().cloned()) {
                         let _ = writeln!(text, "        {line}");
                     }
                 }

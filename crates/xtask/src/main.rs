@@ -4,6 +4,7 @@
 //!   dependencies, file sizes, module docs. Each finding names file and line and says what to do. See [`tidy`].
 //! * `test`: everything that can fail: `cargo test --workspace`, then the real clients against a real binary. See
 //!   [`test`].
+//! * `slt`: DataFusion's own `.slt` files over the wire. See [`slt`].
 //! * `mutants`: seeded bugs of enforcement, which the tests have to notice. See [`mutants`].
 //! * `fuzz`: hostile bytes for everything that reads them, for as long as one likes.
 //! * `attack`: random queries hunt for leaks in twin worlds for as long as one likes.
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 mod mutants;
+mod slt;
 mod test;
 mod tidy;
 
@@ -22,6 +24,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   tidy                 check the rules of the house
   test [--no-clients]  unit, doc and integration tests, then the client matrix of tests/clients
                        (MESHGATE_BIN: the binary for the clients; built in the dev profile if not set)
+  slt [TEXT]           DataFusion's own .slt files (those whose names contain TEXT) over the wire; also part of `test`
+  slt --remember       all of them; writes down what is left out, in tests/it/slt/left-out.md
   attack [--minutes N] random queries in twin worlds, for 10 minutes or N, with a new seed
                        (MESHGATE_ATTACK_SEED: the seed of a run to repeat)
   fuzz [--minutes N] [TEXT]
@@ -37,6 +41,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["tidy"] => root().and_then(|root| tidy::run(&root)),
         ["test"] => root().and_then(|root| test::run(&root, test::Clients::Run)),
+        ["slt"] => root().and_then(|root| slt::run(&root, "")),
+        ["slt", "--remember"] => root().and_then(|root| slt::remember(&root)),
+        ["slt", only] => root().and_then(|root| slt::run(&root, only)),
         ["attack"] => root().and_then(|root| test::attack(&root, "10")),
         ["attack", "--minutes", minutes] => root().and_then(|root| test::attack(&root, minutes)),
         ["fuzz"] => root().and_then(|root| test::fuzz(&root, "10", "")),

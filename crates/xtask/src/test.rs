@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::say;
+use crate::{say, slt};
 
 /// Whether the client matrix runs after the tests of the workspace.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) enum Clients {
 
 /// Stops at the first part that fails; the output of every part goes straight to the terminal.
 pub(crate) fn run(root: &Path, clients: Clients) -> anyhow::Result<()> {
-    step(cargo(root).args(["test", "--workspace", "--no-fail-fast"]))?;
+    step(cargo(root).args(["test", "--workspace", "--no-fail-fast"]).env(slt::FILES, slt::files(root)?))?;
     if clients == Clients::Skip {
         return Ok(());
     }
@@ -78,7 +78,7 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
-fn step(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn step(command: &mut Command) -> anyhow::Result<()> {
     let words: Vec<_> =
         std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
     let line = words.join(" ");

@@ -79,6 +79,21 @@ async fn b5_native_types_by_session_option() {
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
+/// Formats call the items of lists otherwise than queries do, which to Arrow is another type.
+#[tokio::test(flavor = "multi_thread")]
+async fn b5_lists_of_tables_meet_lists_of_queries() {
+    let shop = shop::open().await;
+    let of = |expression: &str| format!("SELECT {expression} FROM shop.orders.order_lines ORDER BY order_id, line");
+    for (expression, expected) in [
+        ("array_concat(tags, [9, 10])", ["[1, NULL, 9, 10]", "[9, 10]", "[9, 10]"]),
+        ("array_repeat(tags, 2)", ["[[1, NULL], [1, NULL]]", "[NULL, NULL]", "[[], []]"]),
+        ("coalesce(tags, [7])", ["[1, NULL]", "[7]", "[]"]),
+        ("arrow_typeof(tags)", ["List(Int32)"; 3]),
+    ] {
+        assert_eq!(shop.clerk.text(&of(expression)).await, expected, "{expression}");
+    }
+}
+
 /// How the buffers of the rows are compressed: a number of the IPC format, one for all messages.
 fn codec(got: &Got) -> Option<i8> {
     let mut codecs = got.messages[1..].iter().map(|message| {
