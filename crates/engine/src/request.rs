@@ -68,6 +68,10 @@ impl Request {
                 allow_query(&statement, pins, options)?;
                 Kind::Query(Box::new(statement))
             }
+            Statement::Explain { options: Some(_), .. }
+            | Statement::Explain { format: Some(_), .. }
+            | Statement::Explain { query_plan: true, .. }
+            | Statement::Explain { estimate: true, .. } => return Err(refused("EXPLAIN with options")),
             Statement::Explain { analyze: false, statement, .. } if matches!(*statement, Statement::Query(_)) => {
                 allow_query(&statement, pins, options)?;
                 Kind::Explain(statement)
@@ -253,6 +257,9 @@ mod tests {
             "ALTER TABLE t ADD COLUMN x INT",
             "COPY t TO '/tmp/x'",
             "EXPLAIN ANALYZE SELECT 1",
+            "EXPLAIN (COSTS FALSE) SELECT 1",
+            "EXPLAIN FORMAT JSON SELECT 1",
+            "EXPLAIN QUERY PLAN SELECT 1",
             "EXPLAIN INSERT INTO t VALUES (1)",
             "SELECT * INTO t FROM s",
             "SELECT * FROM t FOR UPDATE",
