@@ -143,6 +143,11 @@ class RawFlight:
     def info(self, sql: str) -> pyarrow.flight.FlightInfo:
         return self.client.get_flight_info(statement(sql), self.options)
 
+    def metadata(self, name: str, body: bytes = b"") -> pa.Table:
+        """What a metadata command gives."""
+        descriptor = pyarrow.flight.FlightDescriptor.for_command(command(name, body))
+        return self.table_of(self.client.get_flight_info(descriptor, self.options))
+
     def stream(self, info: pyarrow.flight.FlightInfo) -> pyarrow.flight.FlightStreamReader:
         return self.client.do_get(info.endpoints[0].ticket, self.options)
 
@@ -175,6 +180,11 @@ def command(name: str, body: bytes = b"") -> bytes:
 def field(number: int, value: bytes) -> bytes:
     """A length-delimited protobuf field."""
     return bytes([number << 3 | 2]) + varint(len(value)) + value
+
+
+def number(field_number: int, value: int) -> bytes:
+    """A varint protobuf field."""
+    return bytes([field_number << 3]) + varint(value)
 
 
 def varint(value: int) -> bytes:

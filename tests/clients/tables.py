@@ -13,12 +13,14 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 import meshdir
 
-# (domain, product) -> tables. The first domain is Iceberg in a SQL catalog, the others are Delta.
+# (domain, product) -> tables.
 TPCH = {
     ("crm", "customers"): ["region", "nation", "customer"],
     ("sales", "orders"): ["orders", "lineitem"],
     ("supply", "parts"): ["part", "supplier", "partsupp"],
 }
+# domain -> format; Iceberg is in a SQL catalog.
+LAYOUTS = {"crm": "iceberg", "sales": "delta", "supply": "delta"}
 ADDRESS = {table: f"{domain}.{product}.{table}" for (domain, product), tables in TPCH.items() for table in tables}
 
 
@@ -49,7 +51,9 @@ def qualified(sql: str) -> str:
     return lists.sub(lambda found: tables.sub(lambda table: ADDRESS[table[1]], found[0]), sql).strip().rstrip(";")
 
 
-def write_tpch(directory: Path, connection: duckdb.DuckDBPyConnection, **options) -> Path:
+def write_tpch(
+    directory: Path, connection: duckdb.DuckDBPyConnection, layouts: dict[str, str] = LAYOUTS, **options
+) -> Path:
     """The mesh of TPC-H, its tables written by pyiceberg and deltalake."""
     content = {
         table: connection.execute(f"FROM memory.main.{table}").to_arrow_table()
@@ -58,7 +62,7 @@ def write_tpch(directory: Path, connection: duckdb.DuckDBPyConnection, **options
     products = []
     for (domain, product), names in TPCH.items():
         schemas = {name: content[name].schema for name in names}
-        if domain == "crm":
+        if layouts[domain] == "iceberg":
             server = write_iceberg(directory / "data" / domain, domain, {name: content[name] for name in names})
             products.append(meshdir.Product(domain, product, schemas, server, api_version="v3.2.0"))
         else:

@@ -6,6 +6,7 @@
 //!   [`test`].
 //! * `slt`: DataFusion's own `.slt` files over the wire. See [`slt`].
 //! * `mutants`: seeded bugs of enforcement, which the tests have to notice. See [`mutants`].
+//! * `bench`: what takes how long, beside others over the same files.
 //! * `fuzz`: hostile bytes for everything that reads them, for as long as one likes.
 //! * `attack`: random queries hunt for leaks in twin worlds for as long as one likes.
 
@@ -31,6 +32,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   fuzz [--minutes N] [TEXT]
                        hostile input for all targets (those whose names begin with TEXT), for 10 minutes each or N
                        (MESHGATE_FUZZ_SEED: the seed of a run to repeat)
+  bench [SUITE...]     measures the release binary beside other engines: p1, p3, p4, p8, or all (benches/run.py)
   mutants [TEXT]       seeded bugs of enforcement (those whose names contain TEXT): the tests have to notice each
   mutants --remember   all of them; writes down which test noticed which, so that the next run begins with it
 ";
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         ["fuzz", "--minutes", minutes] => root().and_then(|root| test::fuzz(&root, minutes, "")),
         ["fuzz", "--minutes", minutes, only] => root().and_then(|root| test::fuzz(&root, minutes, only)),
         ["fuzz", only] => root().and_then(|root| test::fuzz(&root, "10", only)),
+        ["bench", suites @ ..] => root().and_then(|root| test::bench(&root, suites)),
         ["mutants"] => root().and_then(|root| mutants::run(&root, None, false)),
         ["mutants", "--remember"] => root().and_then(|root| mutants::run(&root, None, true)),
         ["mutants", only] => root().and_then(|root| mutants::run(&root, Some(only), false)),

@@ -26,7 +26,14 @@ pub(crate) fn run(root: &Path, clients: Clients) -> anyhow::Result<()> {
         // The dev profile is ten times slower at what is done to it.
         clients.env("MESHGATE_CLIENTS_BOMBS", "0.1");
     }
-    step(clients.env("MESHGATE_BIN", binary(root)?))
+    step(clients.env("MESHGATE_BIN", binary(root, "dev")?))
+}
+
+/// Measures the binary beside other engines.
+pub(crate) fn bench(root: &Path, suites: &[&str]) -> anyhow::Result<()> {
+    let mut bench = Command::new("python3");
+    bench.current_dir(root).arg("benches/run.py").args(suites);
+    step(bench.env("MESHGATE_BIN", binary(root, "release")?))
 }
 
 /// The long form of the hunt for leaks.
@@ -45,8 +52,8 @@ pub(crate) fn fuzz(root: &Path, minutes: &str, only: &str) -> anyhow::Result<()>
     step(test.env("MESHGATE_FUZZ_SECONDS", (minutes * 60).to_string()))
 }
 
-/// The binary the clients talk to: the one that the caller names, else one built now in the dev profile.
-fn binary(root: &Path) -> anyhow::Result<PathBuf> {
+/// The binary the clients talk to: the one that the caller names, else one built now in a profile.
+fn binary(root: &Path, profile: &str) -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os("MESHGATE_BIN") {
         let named = std::path::absolute(PathBuf::from(named)).context("resolving MESHGATE_BIN")?;
         ensure!(
@@ -56,9 +63,11 @@ fn binary(root: &Path) -> anyhow::Result<PathBuf> {
         );
         return Ok(named);
     }
-    step(cargo(root).args(["build", "--package", "meshgate"]))?;
+    step(cargo(root).args(["build", "--package", "meshgate", "--profile", profile]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    let built = target.join("debug").join(format!("meshgate{}", std::env::consts::EXE_SUFFIX));
+    let built = target
+        .join(if profile == "dev" { "debug" } else { profile })
+        .join(format!("meshgate{}", std::env::consts::EXE_SUFFIX));
     ensure!(built.is_file(), "the build left no binary at {}: set MESHGATE_BIN to where it is", built.display());
     Ok(built)
 }

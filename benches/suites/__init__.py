@@ -1,0 +1,1 @@
+"""One module for each suite: `run(bench)` measures and gives its tables."""
