@@ -31,9 +31,7 @@ impl Gateway {
         filter: &dyn Fn(&str, &str, &str) -> bool,
     ) -> Result<Vec<TableEntry>, Error> {
         let view = self.view(caller, options)?;
-        let products = system::listed(&view);
-        let products = products.iter().filter(|entry| filter(&entry.catalog, &entry.schema, &entry.table.name));
-        let mut entries = products.map(entry).collect::<Vec<_>>();
+        let mut entries = system::listed_if(&view, filter).iter().map(entry).collect::<Vec<_>>();
         let own = system::TABLES.iter().filter(|(schema, table, _)| filter(system::CATALOG, schema, table));
         entries.extend(own.map(|(schema, table, columns)| TableEntry {
             catalog: system::CATALOG.to_owned(),
@@ -59,14 +57,14 @@ impl Gateway {
     ) -> Result<Vec<PrimaryKeyEntry>, Error> {
         let view = self.view(caller, options)?;
         let [catalog, schema] = within;
-        let wanted = |entry: &Listed<'_>| {
-            entry.table.name == table
-                && catalog.is_none_or(|catalog| catalog == entry.catalog)
-                && schema.is_none_or(|schema| schema == entry.schema)
+        let wanted = |of_catalog: &str, of_schema: &str, name: &str| {
+            name == table
+                && catalog.is_none_or(|catalog| catalog == of_catalog)
+                && schema.is_none_or(|schema| schema == of_schema)
         };
         let mut keys = Vec::new();
-        for entry in system::listed(&view).iter().filter(|entry| wanted(entry)) {
-            let key = system::primary_key(entry);
+        for entry in system::listed_if(&view, &wanted) {
+            let key = system::primary_key(&entry);
             keys.extend(key.iter().zip(1..).map(|(column, position)| PrimaryKeyEntry {
                 catalog: entry.catalog.clone(),
                 schema: entry.schema.clone(),

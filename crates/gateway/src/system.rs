@@ -164,9 +164,17 @@ fn readable(column: &Column, inside: &[ColumnVerdict]) -> Column {
 
 /// Every table that the principal may query, sorted by its listed names. Opens nothing.
 pub(crate) fn listed(view: &View) -> Vec<Listed<'_>> {
+    listed_if(view, &|_, _, _| true)
+}
+
+/// Those of them that `wanted` takes, called with catalog, schema and table. About others nothing is decided.
+pub(crate) fn listed_if<'a>(view: &'a View, wanted: &dyn Fn(&str, &str, &str) -> bool) -> Vec<Listed<'a>> {
     let mut found = Vec::new();
     for (domain, _, version, schema) in view.mesh.versions() {
         for table in &version.tables {
+            if !wanted(domain.name.as_str(), &schema, &table.name) {
+                continue;
+            }
             let Some(decision) = view.visible(&table.address) else { continue };
             let Access::Visible { rows, columns } = decision.access() else { continue };
             found.push(Listed {

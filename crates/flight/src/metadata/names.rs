@@ -95,13 +95,11 @@ fn is_of_type(kind: &str, wanted: &[String]) -> bool {
 /// Sorted as specified, but for tables whose name is the pattern to the letter: clients that ask for `order_lines`
 /// and take the first row do not mean `orderXlines`.
 fn sort(entries: &mut [TableEntry], pattern: Option<&str>) {
-    entries.sort_by(|a, b| {
-        let key = |entry: &'_ TableEntry| {
-            let TableEntry { catalog, schema, name, kind, .. } = entry.clone();
-            (pattern != Some(entry.name.as_str()), catalog, schema, name, kind)
-        };
-        key(a).cmp(&key(b))
-    });
+    fn key<'a>(entry: &'a TableEntry, pattern: Option<&str>) -> (bool, [&'a str; 4]) {
+        let TableEntry { catalog, schema, name, kind, .. } = entry;
+        (pattern != Some(name), [catalog, schema, name, kind])
+    }
+    entries.sort_by(|a, b| key(a, pattern).cmp(&key(b, pattern)));
 }
 
 fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, Error> {
