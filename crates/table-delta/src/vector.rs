@@ -209,7 +209,7 @@ fn framed(bytes: &[u8], size: u64) -> Result<&[u8], &'static str> {
 }
 
 /// The positions that a vector holds.
-fn positions(bytes: impl AsRef<[u8]>) -> Result<RoaringTreemap, &'static str> {
+pub(crate) fn positions(bytes: impl AsRef<[u8]>) -> Result<RoaringTreemap, &'static str> {
     let (magic, mut rest) = bytes.as_ref().split_first_chunk().ok_or("cut off")?;
     if u32::from_le_bytes(*magic) != PORTABLE_MAGIC {
         return Err("not a portable Roaring bitmap");

@@ -17,6 +17,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -127,8 +128,12 @@ pub(crate) async fn build(
         Delivery::Divided => vec![FileGroup::new(selected)],
         Delivery::InOrder => pieces(selected),
     };
+    // Unless the pieces are told to be the partitions, the optimizer makes of them as many as it has tasks, and all but the
+    // first of these would wait.
+    let pieces = (delivery == Delivery::InOrder).then(|| Partitioning::UnknownPartitioning(groups.len()));
     let config = FileScanConfigBuilder::new(NOWHERE.clone(), Arc::new(source))
         .with_file_groups(groups)
+        .with_output_partitioning(pieces)
         .with_preserve_order(delivery == Delivery::InOrder)
         .with_statistics(files.statistics(mask.as_ref())?)
         .with_expr_adapter(Some(Arc::new(BindingAdapterFactory::new(binding.clone()))))

@@ -5,7 +5,6 @@ use std::ops::Range;
 use arrow::array::BooleanBufferBuilder;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::file::metadata::ParquetMetaData;
 use roaring::RoaringTreemap;
 
 use crate::Error;
@@ -27,13 +26,13 @@ pub(crate) struct Access {
 const ROWS_PER_SELECTOR: usize = 8 * size_of::<RowSelector>();
 
 impl Access {
-    /// Divides positions of a file among its row groups.
-    pub(crate) fn new(deleted: &RoaringTreemap, footer: &ParquetMetaData) -> Result<Self, Error> {
+    /// Divides positions of a file among its row groups, which have so many rows each.
+    pub(crate) fn new(deleted: &RoaringTreemap, row_groups: impl Iterator<Item = i64>) -> Result<Self, Error> {
         let mut runs = Runs::new(deleted);
         let (mut start, mut left, mut count, mut bytes) = (0_u64, 0_u64, 0, 0);
-        let mut groups = Vec::with_capacity(footer.num_row_groups());
-        for group in footer.row_groups() {
-            let rows = u64::try_from(group.num_rows()).ok();
+        let mut groups = Vec::new();
+        for rows in row_groups {
+            let rows = u64::try_from(rows).ok();
             let end = rows.and_then(|rows| start.checked_add(rows)).ok_or_else(|| impossible("row counts"))?;
             let mut selection = Selection::new(end - start)?;
             let mut at = start;
@@ -162,5 +161,75 @@ impl Selection {
             Form::Runs(runs) => RowSelection::from(runs),
             Form::Bits(mut bits) => RowSelection::from_boolean_buffer(bits.finish()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::datasource::physical_plan::parquet::RowGroupAccess;
+    use parquet::arrow::arrow_reader::RowSelector;
+    use proptest::prelude::*;
+    use roaring::RoaringTreemap;
+
+    use super::Access;
+
+    /// Which rows are kept, by the plan.
+    fn kept(access: &Access, row_groups: &[i64]) -> Vec<bool> {
+        let of_group = |(group, rows): (&RowGroupAccess, &i64)| {
+            let rows = usize::try_from(*rows).unwrap();
+            match group {
+                RowGroupAccess::Scan => vec![true; rows],
+                RowGroupAccess::Skip => vec![false; rows],
+                RowGroupAccess::Selection(selection) => {
+                    let runs: Vec<RowSelector> = selection.clone().into();
+                    runs.iter().flat_map(|run| vec![!run.skip; run.row_count]).collect()
+                }
+            }
+        };
+        access.plan.inner().iter().zip(row_groups).flat_map(of_group).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn keeps_what_is_not_deleted(
+            row_groups in prop::collection::vec(prop_oneof![Just(0_i64), 1..4_i64, 100..5_000_i64], 0..8),
+            ranges in prop::collection::vec((0..20_000_u64, 0..3_000_u64, 1..9_usize), 0..12),
+        ) {
+            let rows = u64::try_from(row_groups.iter().sum::<i64>()).unwrap();
+            let deleted: RoaringTreemap = ranges
+                .into_iter()
+                .flat_map(|(start, length, step)| (start..start + length).step_by(step))
+                .filter(|at| *at < rows)
+                .collect();
+            let access = Access::new(&deleted, row_groups.iter().copied()).unwrap();
+            let kept = kept(&access, &row_groups);
+            let expected: Vec<bool> = (0..rows).map(|at| !deleted.contains(at)).collect();
+            prop_assert_eq!(access.rows, rows - deleted.len());
+            prop_assert_eq!(access.runs >= kept.chunk_by(|one, other| one == other).count(), true);
+            prop_assert_eq!(kept, expected);
+        }
+    }
+
+    /// A footer may say anything; what is made for it is as large as the deletes are.
+    #[test]
+    fn room_is_made_for_runs_only() {
+        let far = 3 << 32;
+        let deleted: RoaringTreemap = (0..1_000).map(|n| far + 2 * n).collect();
+        let access = Access::new(&deleted, [i64::MAX].into_iter()).unwrap();
+        assert_eq!((access.rows, access.runs), (i64::MAX.cast_unsigned() - 1_000, 2_001));
+        assert!(access.bytes < 100_000, "{} bytes", access.bytes);
+        // As bits where that is less: every other one of a million.
+        let deleted: RoaringTreemap = (0..500_000).map(|n| 2 * n).collect();
+        let access = Access::new(&deleted, [1_000_000].into_iter()).unwrap();
+        assert!(access.bytes < 150_000, "{} bytes", access.bytes);
+    }
+
+    #[test]
+    fn positions_beyond_the_last_row_are_refused() {
+        let deleted = RoaringTreemap::from_iter([9_u64, 10]);
+        Access::new(&deleted, [4, 6].into_iter()).unwrap_err();
+        Access::new(&deleted, [4, -1].into_iter()).unwrap_err();
+        Access::new(&deleted, [i64::MAX, i64::MAX, i64::MAX].into_iter()).unwrap_err();
+        Access::new(&deleted, [4, 7].into_iter()).unwrap();
     }
 }

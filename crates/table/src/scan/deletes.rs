@@ -122,7 +122,8 @@ async fn remain(
         return Err(wrong("not as many deleted rows as the metadata says").into());
     }
     let footer = readers.footer(file).await?;
-    let access = Access::new(&positions, &footer).map_err(|error| wrong(&error.to_string()))?;
+    let rows = footer.row_groups().iter().map(|group| group.num_rows());
+    let access = Access::new(&positions, rows).map_err(|error| wrong(&error.to_string()))?;
     if deleted.rows.is_some_and(|rows| rows != access.rows + positions.len()) {
         return Err(wrong("not as many rows as the metadata says").into());
     }
