@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::DeltaFormat;
 
+mod histories;
 mod pruning;
 mod vectors;
 
