@@ -7,11 +7,12 @@
 //! Not here: reading Parquet, caching, containment (see `meshgate-table`).
 //!
 //! What is read: deletion vectors, column mapping by name and id, v2 checkpoints, `timestampNtz`, clustering, row tracking.
-//! What is refused by name: type widening, variants, time travel by timestamp with in-commit timestamps, and
+//! What is refused by name: type widening, variants, and
 //! whatever reader feature the library does not know.
 
 mod error;
 mod files;
+mod history;
 mod schema;
 mod table;
 mod vector;

@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 
 use crate::DeltaFormat;
 
+mod hand;
 mod histories;
+mod logs;
+mod mapping;
 mod pruning;
 mod vectors;
 

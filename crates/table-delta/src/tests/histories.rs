@@ -27,6 +27,9 @@ const REGIONS: [Option<&str>; 4] = [Some("EU"), Some("a b/c=%41&ü"), Some("x"),
 /// The rows of a version, by id.
 type Rows = BTreeMap<i64, (Option<String>, Option<i64>)>;
 
+/// Whether a row with the id and the region is wanted.
+type Keeps = dyn Fn(i64, &Option<String>) -> bool;
+
 struct History {
     dice: StdRng,
     directory: std::path::PathBuf,
@@ -107,7 +110,8 @@ impl History {
         }
     }
 
-    fn filter(&mut self) -> (Option<Expr>, Box<dyn Fn(i64, &Option<String>) -> bool>) {
+    /// A filter, and the same over the model.
+    fn filter(&mut self) -> (Option<Expr>, Box<Keeps>) {
         let from = self.dice.random_range(0..self.next_id);
         match self.dice.random_range(0..4) {
             0 => (None, Box::new(|_, _| true)),
