@@ -7,11 +7,15 @@ use std::sync::Arc;
 use arrow::array::{AsArray, BooleanArray};
 use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{col, lit};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use meshgate_model::{Failure, Fault};
 use meshgate_table::conformance::{Bench, batch};
-use meshgate_table::{Error, Format, Pin, Source};
+use meshgate_table::{Delivery, Error, Format, Pin, Source};
 use serde_json::{Value, json};
 
 use super::{Machine, find};
@@ -85,8 +89,8 @@ fn own(error: meshgate_table::conformance::Failed) -> Error {
         Ok(error) => *error,
         Err(error) => {
             assert!(find(error.as_ref()).is_some(), "{error:?}");
-            let error = error.downcast::<datafusion::error::DataFusionError>().unwrap();
-            let datafusion::error::DataFusionError::External(inner) = *error else { panic!("{error:?}") };
+            let error = error.downcast::<DataFusionError>().unwrap();
+            let DataFusionError::External(inner) = *error else { panic!("{error:?}") };
             *inner.downcast().unwrap()
         }
     }
@@ -139,7 +143,7 @@ async fn statistics_are_not_exact_where_rows_are_deleted() {
         async move {
             let snapshot = bench.tables.snapshot(&bench.stores, source, &pin, None).await.unwrap();
             snapshot.files().await.unwrap();
-            let plan = bench.plan(source, &pin, &["id"], None, meshgate_table::Delivery::Divided).await.unwrap();
+            let plan = bench.plan(source, &pin, &["id"], None, Delivery::Divided).await.unwrap();
             let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new()).unwrap();
             let nulls = statistics.column_statistics[0].null_count.is_exact().unwrap();
             (
@@ -222,6 +226,46 @@ async fn damaged_files_are_errors() {
     fs::remove_file(&file).unwrap();
     let error = table.rows().await.expect_err("a file that is gone");
     assert!(!error.public().primary.contains("deletion_vector_"), "{error:?}");
+}
+
+/// Vectors never change under a name: they are read once.
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_are_kept() {
+    let table = Table::new(&[]).await;
+    table.delete(VectorStorage::Relative, |id| id % 7 == 0);
+    let bench = table.bench();
+    let first = bench.rows(&table.source(), &Pin::Latest, &["id"], None).await.unwrap();
+    fs::remove_file(table.vector_file()).unwrap();
+    assert_eq!(bench.rows(&table.source(), &Pin::Latest, &["id"], None).await.unwrap(), first);
+    // What was kept for other deletes of the file is not taken for these.
+    table.change(2, |vector| vector["cardinality"] = 4.into());
+    table.bench().rows(&table.source(), &Pin::Latest, &["id"], None).await.expect_err("no file");
+}
+
+/// What deletes take is charged to the query.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_for_vectors_is_charged() {
+    let table = Table::new(&[]).await;
+    table.delete(VectorStorage::Inline, |id| id % 2 == 0);
+    let bench = table.bench();
+    let snapshot = bench.tables.snapshot(&bench.stores, &table.source(), &Pin::Latest, None).await.unwrap();
+    for (bytes, fits) in [(100, false), (1_000, false), (50_000, true)] {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(bytes));
+        let environment = RuntimeEnvBuilder::new().with_memory_pool(pool.clone()).build_arc().unwrap();
+        let session = SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), environment);
+        let scan = snapshot.scan(&session.state(), &[0], &[], Delivery::Divided).await;
+        match scan {
+            Ok(scan) => {
+                assert!(fits && pool.reserved() > 0, "{bytes}");
+                drop(scan);
+            }
+            Err(error) => {
+                assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error:?}");
+                assert!(!fits, "{bytes}");
+            }
+        }
+        assert_eq!(pool.reserved(), 0, "{bytes}");
+    }
 }
 
 /// A vector that deletes rows that the data file does not have, and a log that counts rows otherwise than the data file.
