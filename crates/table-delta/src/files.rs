@@ -8,13 +8,14 @@ use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef, TimestampMicros
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use deltalake::table::state::DeltaTableState;
-use meshgate_table::{ColumnStats, DataFile, DomainStores, Error, FileList, FileSet, Located};
+use meshgate_table::{ColumnStats, DataFile, Deletes, DomainStores, Error, FileList, FileSet, Located};
 use object_store::path::Path;
 use percent_encoding::percent_decode_str;
 
 use crate::error::translate;
 use crate::schema::physical_name;
 use crate::table::columns;
+use crate::vector::Vectors;
 
 /// Lists the files of one version.
 #[derive(Debug)]
@@ -32,7 +33,6 @@ impl FileList for DeltaFiles {
             .state
             .add_actions_table(false)
             .map_err(|error| translate("listing the files of a Delta table", &self.root.url, error))?;
-        refuse_deletion_vectors(&adds)?;
         let count = adds.num_rows();
         let partition_columns = self.state.metadata().partition_columns();
         let partitions = struct_column(&adds, "partition");
@@ -69,6 +69,11 @@ impl DeltaFiles {
         let (paths, sizes, rows) = (text("path")?, number("size_bytes")?, number("num_records")?);
         let made = number("modification_time")?;
         let made: &Int64Array = made.as_primitive();
+        let vectors = struct_column(adds, "deletion_vector").map(Vectors::new).transpose()?;
+        let vectors = vectors.as_ref();
+        if vectors.is_none() {
+            self.refuse_unannounced_vectors()?;
+        }
         let paths = paths.as_string::<i32>();
         let sizes: &Int64Array = sizes.as_primitive();
         let rows: &Int64Array = rows.as_primitive();
@@ -77,9 +82,32 @@ impl DeltaFiles {
                 let size = u64::try_from(sizes.value(at)).map_err(|_| broken("a negative file size"))?;
                 let rows = if rows.is_valid(at) { u64::try_from(rows.value(at)).ok() } else { None };
                 let (grant, path) = self.locate(paths.value(at))?;
-                Ok(DataFile { grant, path, size, rows, made_ms: made.is_valid(at).then(|| made.value(at)) })
+                let made_ms = made.is_valid(at).then(|| made.value(at));
+                let vector = match vectors {
+                    Some(vectors) => vectors.get(at, |path| self.below(path), |path| self.stores.locate(path))?,
+                    None => None,
+                };
+                let deletes = vector.map(|vector| Arc::new(vector) as Arc<dyn Deletes>);
+                Ok(DataFile { grant, path, size, rows, made_ms, deletes })
             })
             .collect()
+    }
+
+    /// SECURITY: the library gives no deletion vectors of a table whose protocol does not name them; they are in the log
+    /// all the same, and without them deleted rows would be back.
+    fn refuse_unannounced_vectors(&self) -> Result<(), Error> {
+        if self.state.log_data().iter().any(|file| file.deletion_vector_descriptor().is_some()) {
+            return Err(broken("deletion vectors that the protocol does not name"));
+        }
+        Ok(())
+    }
+
+    /// A plain path below the table's directory. SECURITY: `Path::parse` refuses `.`, `..` and empty parts.
+    fn below(&self, path: &str) -> Result<Located, Error> {
+        let below = Path::parse(path).ok().filter(|below| below.as_ref() == path);
+        let below = below.ok_or_else(|| broken("a path that is none"))?;
+        let path = self.root.path.parts().chain(below.parts()).collect();
+        Ok(Located { url: format!("{}/{below}", self.root.url), path, ..self.root.clone() })
     }
 
     /// Paths in the log are percent-encoded: relative to the table, or absolute.
@@ -110,12 +138,6 @@ fn has_scheme(path: &str) -> bool {
 
 fn struct_column<'a>(adds: &'a RecordBatch, name: &str) -> Option<&'a StructArray> {
     adds.column_by_name(name)?.as_struct_opt()
-}
-
-fn refuse_deletion_vectors(adds: &RecordBatch) -> Result<(), Error> {
-    let Some(vectors) = struct_column(adds, "deletion_vector") else { return Ok(()) };
-    let in_use = |at: usize| vectors.is_valid(at) && vectors.columns().iter().any(|column| column.is_valid(at));
-    if (0..vectors.len()).any(in_use) { Err(Error::unsupported("deletion vectors")) } else { Ok(()) }
 }
 
 fn column_stats(

@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
 use meshgate_fuzzing::{Counting, Fuzz};
 use meshgate_table::conformance::{Bench, batch};
@@ -15,7 +16,8 @@ use meshgate_table::{Format, Pin, Source};
 use tokio::runtime::Runtime;
 
 use crate::tests::Machine;
-use crate::{DeltaFormat, append};
+use crate::vector::{self, PORTABLE_MAGIC};
+use crate::{DeltaFormat, VectorStorage, append, delete};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -78,6 +80,18 @@ impl House {
             Ok(rows) => Ok(if rows.is_empty() { "nothing" } else { "rows" }.to_owned()),
             Err(error) => Ok(error.to_string()),
         }
+    }
+
+    /// Deletes a row of the newest version, with a vector in a file. Gives the commit and the file.
+    fn delete(&self) -> (PathBuf, PathBuf) {
+        let table = self.log.parent().expect("a table");
+        delete(table, VectorStorage::Relative, |batch| {
+            let ids = batch.column_by_name("id").expect("a column").as_primitive::<Int32Type>();
+            ids.iter().map(|id| Some(id == Some(10))).collect()
+        })
+        .expect("a version");
+        let vectors = fs::read_dir(table.join("dv")).expect("a directory").flatten().next().expect("a file");
+        (self.log.join("00000000000000000003.json"), vectors.path())
     }
 
     /// Puts each input where a file is and reads the table.
@@ -153,4 +167,58 @@ fn fuzz_data_file() {
     let house = House::build();
     let fuzz = Fuzz::bytes("data_file").input(fs::read(&house.data).expect("a data file"));
     house.feed(&house.data, fuzz);
+}
+
+/// What a log says of deletion vectors.
+#[test]
+fn fuzz_deletion_vector_log() {
+    let house = House::build();
+    let (commit, _) = house.delete();
+    let others = [
+        "\"storageType\":\"i\"",
+        "\"storageType\":\"p\"",
+        "\"offset\":2147483647",
+        "\"sizeInBytes\":2147483647",
+        "\"cardinality\":9223372036854775807",
+        "\"numRecords\":9223372036854775807",
+        "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
+    ];
+    let fuzz = Fuzz::text("deletion_vector_log").input(fs::read(&commit).expect("a commit"));
+    house.feed(&commit, fuzz.words(others).words(house.ways_out()));
+}
+
+/// The file of deletion vectors: nothing of it is read that its checksum does not cover.
+#[test]
+fn fuzz_deletion_vector_file() {
+    let house = House::build();
+    let (_, vectors) = house.delete();
+    let whole = fs::read(&vectors).expect("a file");
+    assert_eq!(house.read().as_deref(), Ok("rows"), "before anything is changed");
+    Fuzz::bytes("deletion_vector_file").input(whole.clone()).inputs(150).run(|input| {
+        fs::write(&vectors, input).map_err(|error| error.to_string())?;
+        match house.read()? {
+            // What is behind the vector is not its affair.
+            rows if rows == "rows" && !input.starts_with(&whole) => Err("rows by a damaged vector".to_owned()),
+            ended => Ok(ended),
+        }
+    });
+}
+
+/// The positions themselves, as whoever writes the checksum may have them.
+#[test]
+fn fuzz_deletion_vector() {
+    let positions = |rows: &[u64]| {
+        let mut bytes = PORTABLE_MAGIC.to_le_bytes().to_vec();
+        let mut positions: roaring::RoaringTreemap = rows.iter().copied().collect();
+        positions.insert_range(70_000..200_000);
+        positions.optimize();
+        positions.serialize_into(&mut bytes).expect("in memory");
+        bytes
+    };
+    // Containers of all kinds.
+    let many: Vec<u64> = (0..10_000).map(|n| n * 3).chain([1 << 33, u64::MAX]).collect();
+    let fuzz = Fuzz::bytes("deletion_vector").input(positions(&[1, 5, 7])).input(positions(&many));
+    fuzz.words([&u32::MAX.to_le_bytes()[..], &12_346_u32.to_le_bytes()]).inputs(20_000).run(|input| {
+        Ok(vector::positions(input).map_or_else(str::to_owned, |found| format!("{} positions", found.len().min(10))))
+    });
 }

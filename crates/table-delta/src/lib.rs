@@ -2,17 +2,20 @@
 //!
 //! * [`DeltaFormat`]: opens them for `meshgate-table`; reading goes through its scan, not through the library's.
 //! * [`append`]: writes them with the library's own writer, for the demo and for tests.
+//! * [`delete`]: deletes rows with deletion vectors ([`VectorStorage`]), for tests.
 //!
 //! Not here: reading Parquet, caching, containment (see `meshgate-table`).
 //!
-//! What is read: column mapping by name and id, v2 checkpoints, `timestampNtz`, clustering, row tracking. What is refused
-//! by name: deletion vectors in use, type widening, variants, time travel by timestamp with in-commit timestamps, and
+//! What is read: deletion vectors, column mapping by name and id, v2 checkpoints, `timestampNtz`, clustering, row tracking.
+//! What is refused by name: type widening, variants, and
 //! whatever reader feature the library does not know.
 
 mod error;
 mod files;
+mod history;
 mod schema;
 mod table;
+mod vector;
 mod write;
 
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use meshgate_table::{DomainStores, Error, Format, OpenTable, Source, TableFormat};
 
-pub use write::append;
+pub use write::{VectorStorage, append, delete};
 
 /// Opens Delta tables.
 #[derive(Clone, Copy, Debug, Default)]

@@ -18,10 +18,8 @@ use url::Url;
 
 use crate::error::translate;
 use crate::files::DeltaFiles;
+use crate::history::{self, InCommit};
 use crate::schema::{self, Mapping};
-
-/// The property of tables whose commits say themselves when they were made.
-const IN_COMMIT_TIMESTAMPS: &str = "delta.enableInCommitTimestamps";
 
 /// How many old versions stay at hand.
 const PINNED_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
@@ -132,13 +130,14 @@ impl DeltaTable {
     }
 
     async fn at_time(&self, time: Instant) -> Result<Arc<Snapshot>, Error> {
+        let not_yet = || Error::PinNotFound { what: "the table did not exist at that time".to_owned() };
         let out_of_range = || Error::PinNotFound { what: "the time is out of range".to_owned() };
         let asked = DateTime::from_timestamp_micros(time.micros()).ok_or_else(out_of_range)?;
         self.newest().await?;
         let today = self.latest.lock().await.table.snapshot().map_err(|error| self.translate(error))?.clone();
-        // The library dates versions by their files, which a copied table has others of.
-        if today.metadata().configuration().get(IN_COMMIT_TIMESTAMPS).is_some_and(|enabled| enabled == "true") {
-            return Err(Error::unsupported("time travel by timestamp on a table with in-commit timestamps"));
+        if let Some(in_commit) = InCommit::read(today.metadata().configuration())? {
+            let version = in_commit.version_at(&*self.logs.object_store(None), time.millis()).await?;
+            return self.at_version(version.ok_or_else(not_yet)?).await;
         }
         let mut table = deltalake::DeltaTable::new(self.logs.clone());
         table.load_with_datetime(asked).await.map_err(|error| self.translate(error))?;
@@ -146,7 +145,7 @@ impl DeltaTable {
         let snapshot = self.old(state).await?;
         // The library answers a time before the first version with the first version.
         if snapshot.timestamp().is_some_and(|made| made.millis() > time.millis()) {
-            return Err(Error::PinNotFound { what: "the table did not exist at that time".to_owned() });
+            return Err(not_yet());
         }
         self.keep(snapshot).await
     }
@@ -201,6 +200,18 @@ impl DeltaTable {
     /// When the version was committed. The library knows it of commits after the last checkpoint only.
     async fn timestamp(&self, state: &DeltaTableState) -> Result<Option<Instant>, Error> {
         let version = state.version();
+        let in_commit = InCommit::read(state.metadata().configuration())?;
+        if in_commit.is_some_and(|in_commit| in_commit.dates(version)) {
+            let made_ms = match history::made_ms(&*self.logs.object_store(None), version).await {
+                // The rows are right all the same.
+                Err(error @ Error::Malformed { .. }) => {
+                    tracing::debug!(%error, version, "a commit without its time");
+                    None
+                }
+                made_ms => made_ms?,
+            };
+            return Ok(made_ms.map(|millis| Instant(millis.saturating_mul(1_000))));
+        }
         if let Some(millis) = state.version_timestamp(version) {
             return Ok(Some(Instant(millis.saturating_mul(1_000))));
         }

@@ -11,6 +11,10 @@ use deltalake::{DeltaResult, DeltaTable};
 use meshgate_table::Error;
 use url::Url;
 
+mod delete;
+
+pub use delete::{VectorStorage, delete};
+
 /// Appends one version to a table on the local disk. The table is made, by the first batch's schema and partitioned as
 /// given, if it does not exist; columns that are new are added to a table without partitions.
 pub async fn append(

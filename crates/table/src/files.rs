@@ -14,7 +14,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use crate::{Error, Located};
+use crate::scan::Deleted;
+use crate::{Deletes, Error, Located};
 
 /// One data file.
 #[derive(Clone, Debug)]
@@ -25,11 +26,13 @@ pub struct DataFile {
     pub path: Path,
     /// Its size in bytes.
     pub size: u64,
-    /// Its number of rows, if the metadata says.
+    /// Its number of rows, deleted ones included, if the metadata says.
     pub rows: Option<u64>,
     /// When it was made, in milliseconds since 1970, if the metadata says: a table that was made anew may use the names
     /// of the old one.
     pub made_ms: Option<i64>,
+    /// Which of its rows are deleted. [`Self::rows`] counts them.
+    pub deletes: Option<Arc<dyn Deletes>>,
 }
 
 /// What is known of one column, file by file. All arrays are as long as the list of files.
@@ -57,14 +60,17 @@ pub struct FileSet {
     files: Vec<PartitionedFile>,
     /// In the order of `scan_schema`.
     columns: Vec<Option<ColumnStats>>,
+    /// How many rows the files have, deleted ones included.
     rows: UInt64Array,
+    /// How many of these are deleted; NULL for files without deletes.
+    deleted: UInt64Array,
     bytes: u64,
 }
 
 impl DataFile {
     /// A file that was located.
     pub fn new(located: &Located, size: u64, rows: Option<u64>) -> Self {
-        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None }
+        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None, deletes: None }
     }
 }
 
@@ -87,6 +93,7 @@ impl FileSet {
         let mut positions = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, index)| positions[*index] = position);
         let rows: UInt64Array = files.iter().map(|file| file.rows).collect();
+        let deleted = files.iter().map(|file| Some(file.deletes.as_ref()?.rows())).collect();
         for (index, values) in &constants {
             stats[*index] = Some(constant_stats(values, &rows));
         }
@@ -105,7 +112,7 @@ impl FileSet {
         let scan_schema =
             Arc::new(Schema::new(order.iter().map(|index| schema.fields()[*index].clone()).collect::<Vec<_>>()));
         let file_columns = order.len() - constants.len();
-        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, bytes })
+        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, deleted, bytes })
     }
 
     /// How many files there are.
@@ -123,9 +130,11 @@ impl FileSet {
         self.bytes
     }
 
-    /// The number of rows, if it is known of every file.
+    /// The number of rows, if it is known of every file and none has deletes: what a log says of those is not checked
+    /// before they are read.
     pub fn rows(&self) -> Option<u64> {
-        (self.rows.null_count() == 0).then(|| self.rows.values().iter().sum())
+        let exact = self.rows.null_count() == 0 && self.deleted.null_count() == self.len();
+        exact.then(|| self.rows.values().iter().sum())
     }
 
     pub(crate) fn scan_schema(&self) -> &SchemaRef {
@@ -164,15 +173,20 @@ impl FileSet {
                 }
             }
         };
+        let sum = |array: &ArrayRef| {
+            let sum = aggregate::sum(arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt64Type>(array));
+            usize::try_from(sum.unwrap_or(0)).unwrap_or(usize::MAX)
+        };
+        let deleted = selected(&self.deleted)?;
+        // SECURITY: what is said of deleted rows must not be taken for the truth about those that are left.
+        let whole = deleted.null_count() == deleted.len();
         let total = |array: &UInt64Array| -> Result<Precision<usize>, Error> {
             let array = selected(array)?;
-            let known = array.null_count() == 0;
-            let sum = aggregate::sum(arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt64Type>(&array));
-            let sum = usize::try_from(sum.unwrap_or(0)).unwrap_or(usize::MAX);
-            Ok(if known { Precision::Exact(sum) } else { Precision::Absent })
+            let total = if array.null_count() == 0 { Precision::Exact(sum(&array)) } else { Precision::Absent };
+            Ok(if whole { total } else { total.to_inexact() })
         };
         let mut statistics = Statistics::new_unknown(&self.scan_schema);
-        statistics.num_rows = total(&self.rows)?;
+        statistics.num_rows = total(&self.rows)?.map(|rows| rows.saturating_sub(sum(&deleted)));
         let bytes: u64 = match mask {
             None => self.bytes,
             Some(mask) => self
@@ -236,6 +250,12 @@ fn partitioned_file(
         })
         .collect::<Result<_, Error>>()?;
     let total_byte_size = Precision::Inexact(usize::try_from(file.size).unwrap_or(usize::MAX));
+    let mut statistics = Statistics { num_rows: rows, total_byte_size, column_statistics };
+    if let Some(deletes) = &file.deletes {
+        let deleted = usize::try_from(deletes.rows()).unwrap_or(usize::MAX);
+        statistics = statistics.to_inexact();
+        statistics.num_rows = statistics.num_rows.map(|rows| rows.saturating_sub(deleted));
+    }
     let values = constants.iter().map(|(_, values)| Ok(ScalarValue::try_from_array(values, at)?));
     // The grant's number is the first part of the path: the reader finds the store by it.
     let location = Path::from_iter(
@@ -250,7 +270,10 @@ fn partitioned_file(
     };
     let mut entry = PartitionedFile::new_from_meta(meta);
     entry.partition_values = values.collect::<Result<_, Error>>()?;
-    entry.statistics = Some(Arc::new(Statistics { num_rows: rows, total_byte_size, column_statistics }));
+    entry.statistics = Some(Arc::new(statistics));
+    if let Some(deletes) = file.deletes {
+        entry.extensions.insert(Deleted { deletes, rows: file.rows });
+    }
     Ok(entry)
 }
 

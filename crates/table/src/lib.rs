@@ -4,6 +4,7 @@
 //! * [`DomainStores`]: all storage a domain may read; every path is contained to its grants ([`Grant`],
 //!   [`Credentials`], [`Located`]).
 //! * [`TableFormat`], [`OpenTable`], [`FileList`]: what a format implements.
+//! * [`Deletes`]: which rows of a data file are deleted.
 //! * [`Snapshot`], [`FileSet`]: one version of a table; [`Snapshot::scan`] reads it with DataFusion's own Parquet source.
 //! * [`SameOrder`]: for plans that are made again elsewhere and have to give rows in the same order.
 //! * [`Binding`]: how columns of files are matched to columns of the table.
@@ -13,6 +14,7 @@
 //! Not here: Delta, Iceberg (see their crates), principals, policies, contracts of products.
 
 mod binding;
+mod deletes;
 mod error;
 mod files;
 mod format;
@@ -25,6 +27,7 @@ mod tables;
 pub mod conformance;
 
 pub use binding::{Binding, FIELD_ID, NameMapping, PHYSICAL_NAME};
+pub use deletes::Deletes;
 pub use error::Error;
 pub use files::{ColumnStats, DataFile, FileSet};
 pub use format::{FileList, OpenTable, TableFormat};

@@ -17,6 +17,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -25,13 +26,16 @@ use crate::{Binding, DomainStores, FileSet};
 use adapter::BindingAdapterFactory;
 use reader::Readers;
 
+mod access;
 mod adapter;
+mod deletes;
 mod exec;
 mod frozen;
 mod plan;
 mod reader;
 mod rebind;
 
+pub(crate) use deletes::{Deleted, Remains};
 pub use exec::LakeScanExec;
 pub(crate) use reader::Footers;
 
@@ -61,18 +65,32 @@ const PIECE_BYTES: u64 = 8 << 20;
 /// How many bytes from the end of a file the first read takes: nearly always the footer and the page index.
 const FOOTER_GUESS_BYTES: usize = 256 * 1024;
 
+/// What all tables of a gateway keep of the files they read.
+#[derive(Clone, Debug)]
+pub(crate) struct Caches {
+    pub(crate) footers: Arc<Footers>,
+    pub(crate) remains: Arc<Remains>,
+}
+
+impl Caches {
+    /// Nothing is kept yet.
+    pub(crate) fn new(footers_bytes: u64, deletes_bytes: u64) -> Self {
+        Self { footers: Arc::new(Footers::new(footers_bytes)), remains: Arc::new(Remains::new(deletes_bytes)) }
+    }
+}
+
 /// Where the files of a scan are and how they are read.
 pub(crate) struct Files<'a> {
     pub(crate) files: &'a Arc<FileSet>,
     pub(crate) binding: &'a Arc<Binding>,
     pub(crate) stores: &'a Arc<DomainStores>,
-    pub(crate) footers: &'a Arc<Footers>,
+    pub(crate) caches: &'a Caches,
 }
 
 /// Plans the scan of the files that `filters` do not rule out.
-pub(crate) fn build(
+pub(crate) async fn build(
     session: &dyn Session,
-    Files { files, binding, stores, footers }: Files<'_>,
+    Files { files, binding, stores, caches }: Files<'_>,
     projection: &[usize],
     filters: &[Expr],
     delivery: Delivery,
@@ -83,7 +101,10 @@ pub(crate) fn build(
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| DataFusionError::Internal("projection beyond the table's columns".to_owned()))?;
     let mask = prune(session, files, filters)?;
-    let mut selected = files.select(mask.as_ref());
+    let readers = Readers::new(stores.clone(), caches.footers.clone());
+    let tasks = session.config().target_partitions();
+    let pool = &session.runtime_env().memory_pool;
+    let mut selected = deletes::leave_out(files.select(mask.as_ref()), &readers, &caches.remains, pool, tasks).await?;
     if session.config().get_extension::<SameOrder>().is_some() {
         in_same_order(&mut selected);
     }
@@ -101,14 +122,18 @@ pub(crate) fn build(
     let guess = options.global.metadata_size_hint.unwrap_or(FOOTER_GUESS_BYTES);
     let source = ParquetSource::new(table)
         .with_table_parquet_options(options)
-        .with_parquet_file_reader_factory(Arc::new(Readers::new(stores.clone(), footers.clone())))
+        .with_parquet_file_reader_factory(Arc::new(readers))
         .with_metadata_size_hint(guess);
     let groups = match delivery {
         Delivery::Divided => vec![FileGroup::new(selected)],
         Delivery::InOrder => pieces(selected),
     };
+    // Unless the pieces are told to be the partitions, the optimizer makes of them as many as it has tasks, and all but the
+    // first of these would wait.
+    let pieces = (delivery == Delivery::InOrder).then(|| Partitioning::UnknownPartitioning(groups.len()));
     let config = FileScanConfigBuilder::new(NOWHERE.clone(), Arc::new(source))
         .with_file_groups(groups)
+        .with_output_partitioning(pieces)
         .with_preserve_order(delivery == Delivery::InOrder)
         .with_statistics(files.statistics(mask.as_ref())?)
         .with_expr_adapter(Some(Arc::new(BindingAdapterFactory::new(binding.clone()))))
@@ -117,7 +142,7 @@ pub(crate) fn build(
     let scan = DataSourceExec::from_data_source(config);
     Ok(Arc::new(match delivery {
         Delivery::Divided => LakeScanExec::divided(divide(session, scan)?),
-        Delivery::InOrder => LakeScanExec::in_order(scan, session.config().target_partitions()),
+        Delivery::InOrder => LakeScanExec::in_order(scan, tasks),
     }))
 }
 

@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use meshgate_model::Instant;
 use tokio::sync::OnceCell;
 
-use crate::scan::{self, Delivery, Footers};
+use crate::scan::{self, Caches, Delivery};
 use crate::{Binding, DomainStores, Error, FileList, FileSet};
 
 /// What a format knows when it has found a version.
@@ -36,14 +36,14 @@ pub struct Snapshot {
     parts: SnapshotParts,
     binding: Arc<Binding>,
     files: OnceCell<Arc<FileSet>>,
-    footers: OnceLock<Arc<Footers>>,
+    caches: OnceLock<Caches>,
 }
 
 impl Snapshot {
     /// Made by formats.
     pub fn new(parts: SnapshotParts) -> Arc<Self> {
         let binding = Arc::new(parts.binding.clone());
-        Arc::new(Self { parts, binding, files: OnceCell::new(), footers: OnceLock::new() })
+        Arc::new(Self { parts, binding, files: OnceCell::new(), caches: OnceLock::new() })
     }
 
     /// The version as [`crate::Pin::Version`] would name it.
@@ -83,18 +83,13 @@ impl Snapshot {
         delivery: Delivery,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let (files, stores) = (&self.files().await?, &self.parts.stores);
-        let footers = self.footers.get_or_init(|| Arc::new(Footers::new(0)));
-        scan::build(
-            session,
-            scan::Files { files, binding: &self.binding, stores, footers },
-            projection,
-            filters,
-            delivery,
-        )
+        let caches = self.caches.get_or_init(|| Caches::new(0, 0));
+        let files = scan::Files { files, binding: &self.binding, stores, caches };
+        scan::build(session, files, projection, filters, delivery).await
     }
 
-    pub(crate) fn share_footers(&self, footers: &Arc<Footers>) {
-        self.footers.get_or_init(|| footers.clone());
+    pub(crate) fn share(&self, caches: &Caches) {
+        self.caches.get_or_init(|| caches.clone());
     }
 }
 

@@ -7,7 +7,7 @@ use meshgate_model::{Clock, Instant};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use crate::scan::Footers;
+use crate::scan::Caches;
 use crate::{DomainStores, Error, OpenTable, Pin, Snapshot, Source, TableFormat};
 
 /// How much may be kept.
@@ -15,6 +15,8 @@ use crate::{DomainStores, Error, OpenTable, Pin, Snapshot, Source, TableFormat};
 pub struct CacheOptions {
     /// Bytes of Parquet footers and page indexes.
     pub footers_bytes: u64,
+    /// Bytes of which rows of files are not deleted.
+    pub deletes_bytes: u64,
     /// Tables kept open.
     pub tables_max: u64,
     /// How old a snapshot on the gateway's own disk may be.
@@ -27,6 +29,7 @@ impl Default for CacheOptions {
     fn default() -> Self {
         Self {
             footers_bytes: 256 << 20,
+            deletes_bytes: 64 << 20,
             tables_max: 100_000,
             staleness_local: Duration::ZERO,
             staleness_remote: Duration::from_secs(1),
@@ -40,7 +43,7 @@ pub struct Tables {
     options: CacheOptions,
     clock: Arc<dyn Clock>,
     entries: moka::sync::Cache<(String, Source), Arc<Entry>>,
-    footers: Arc<Footers>,
+    caches: Caches,
 }
 
 /// One table. INVARIANT: `opened` is locked by whoever refreshes, so that only one does.
@@ -65,7 +68,8 @@ impl Tables {
     /// No table is open yet.
     pub fn new(formats: Vec<Arc<dyn TableFormat>>, options: CacheOptions, clock: Arc<dyn Clock>) -> Self {
         let entries = moka::sync::Cache::new(options.tables_max);
-        Self { formats, options, clock, entries, footers: Arc::new(Footers::new(options.footers_bytes)) }
+        let caches = Caches::new(options.footers_bytes, options.deletes_bytes);
+        Self { formats, options, clock, entries, caches }
     }
 
     /// The table at a version. The newest one may be as old as `max_staleness`, or as [`CacheOptions`] say without it.
@@ -88,7 +92,7 @@ impl Tables {
                 table.snapshot(pin).await?
             }
         };
-        snapshot.share_footers(&self.footers);
+        snapshot.share(&self.caches);
         Ok(snapshot)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
@@ -18,7 +19,9 @@ use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
-use crate::DomainStores;
+use super::FOOTER_GUESS_BYTES;
+use super::deletes::Deleted;
+use crate::{DomainStores, Error};
 
 /// Footers and page indexes of files that were opened. Data files never change under a name, but a table may be made anew
 /// with the names of an old one.
@@ -26,9 +29,9 @@ pub(crate) struct Footers {
     cache: moka::sync::Cache<FooterKey, Arc<ParquetMetaData>>,
 }
 
-/// SECURITY: the store is part of the key: what one domain has read, another has not.
+/// A file in keys of caches. SECURITY: the store is part of it: what one domain has read, another has not.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct FooterKey {
+pub(crate) struct FooterKey {
     store: Arc<str>,
     path: Path,
     size: u64,
@@ -39,10 +42,17 @@ impl Footers {
     /// Keeps as many as fit.
     pub(crate) fn new(bytes_max: u64) -> Self {
         let weigh = |key: &FooterKey, footer: &Arc<ParquetMetaData>| {
-            let bytes = key.path.as_ref().len() + footer.memory_size();
+            let bytes = key.bytes() + footer.memory_size();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         Self { cache: moka::sync::Cache::builder().max_capacity(bytes_max).weigher(weigh).build() }
+    }
+}
+
+impl FooterKey {
+    /// What it takes beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.path.as_ref().len()
     }
 }
 
@@ -64,6 +74,57 @@ impl Readers {
     pub(crate) fn new(stores: Arc<DomainStores>, footers: Arc<Footers>) -> Self {
         Self { stores, footers }
     }
+
+    /// The file in keys of caches.
+    pub(crate) fn key(&self, file: &PartitionedFile) -> Result<FooterKey> {
+        Ok(self.find(file)?.1)
+    }
+
+    /// The footer of a file, before the file is read.
+    pub(crate) async fn footer(&self, file: &PartitionedFile) -> Result<Arc<ParquetMetaData>> {
+        let mut reader = self.open(0, file, Some(FOOTER_GUESS_BYTES), &ExecutionPlanMetricsSet::new())?;
+        // The path as its store has it: for the operator.
+        let path = reader.key.path.clone();
+        let footer = reader.get_metadata(None).await;
+        footer.map_err(|error| Error::format("reading a footer", DataFileError { path, error }).into())
+    }
+
+    fn find(&self, file: &PartitionedFile) -> Result<(&Arc<dyn ObjectStore>, FooterKey)> {
+        let mut parts = file.object_meta.location.parts();
+        let grant = parts.next().and_then(|part| part.as_ref().parse().ok());
+        let path: Path = parts.collect();
+        let (store, name) = grant
+            .and_then(|grant| self.stores.store(grant))
+            .ok_or_else(|| DataFusionError::Internal("a file of no grant".to_owned()))?;
+        let made_ms = file.object_meta.last_modified.timestamp_millis();
+        Ok((store, FooterKey { store: name.clone(), path, size: file.object_meta.size, made_ms }))
+    }
+
+    fn open(
+        &self,
+        partition: usize,
+        file: &PartitionedFile,
+        guess: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Reader> {
+        let (store, key) = self.find(file)?;
+        Ok(Reader {
+            metrics: ParquetFileMetrics::new(partition, key.path.filename().unwrap_or_default(), metrics),
+            store: store.clone(),
+            key,
+            guess,
+            footers: self.footers.clone(),
+        })
+    }
+}
+
+/// A data file that cannot be read, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}")]
+struct DataFileError {
+    path: Path,
+    #[source]
+    error: ParquetError,
 }
 
 impl ParquetFileReaderFactory for Readers {
@@ -74,25 +135,11 @@ impl ParquetFileReaderFactory for Readers {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let location = &file.object_meta.location;
-        let mut parts = location.parts();
-        let grant = parts.next().and_then(|part| part.as_ref().parse().ok());
-        let path: Path = parts.collect();
-        let (store, name) = grant
-            .and_then(|grant| self.stores.store(grant))
-            .ok_or_else(|| DataFusionError::Internal("a file of no grant".to_owned()))?;
-        Ok(Box::new(Reader {
-            metrics: ParquetFileMetrics::new(partition_index, path.filename().unwrap_or_default(), metrics),
-            store: store.clone(),
-            key: FooterKey {
-                store: name.clone(),
-                path,
-                size: file.object_meta.size,
-                made_ms: file.object_meta.last_modified.timestamp_millis(),
-            },
-            guess: metadata_size_hint,
-            footers: self.footers.clone(),
-        }))
+        // SECURITY: a plan that lost on its way which rows are left would bring deleted ones back.
+        if file.extensions.contains::<Deleted>() && !file.extensions.contains::<ParquetAccessPlan>() {
+            return Err(DataFusionError::Internal("a file whose deletes were not read".to_owned()));
+        }
+        Ok(Box::new(self.open(partition_index, &file, metadata_size_hint, metrics)?))
     }
 }
 

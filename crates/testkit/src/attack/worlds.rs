@@ -9,7 +9,9 @@ mod people;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use meshgate_table_delta::VectorStorage;
 
 use super::canary;
 use crate::{Product, World, WorldBuilder, rows_text};
@@ -146,11 +148,15 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
         let path = path.to_owned();
         async move { meshgate_table_delta::append(&path, [batch], &["region"]).await.expect("a Delta table") }
     };
+    // Some of the deleted rows had files of their own, others are in those of rows that are left.
+    let gone = deleted(secrets);
+    let (apart, among) = gone.split_at(gone.len() / 2);
     let path = world.data("hr", "parts");
     parts(&path, batch(old)).await;
-    parts(&path, batch(&deleted(secrets))).await;
+    parts(&path, batch(apart)).await;
     remove_last(&path);
-    parts(&path, batch(new)).await;
+    parts(&path, batch(&[new, among].concat())).await;
+    delete_among(&path, among);
     for people in [old, new] {
         let path = world.data("lake", "parts");
         meshgate_table_iceberg::write(&path, [batch(people)], &["region"]).await.expect("an Iceberg table");
@@ -160,6 +166,16 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
         ask_as_others(&world).await;
     }
     world
+}
+
+/// Deletes people of a Delta table with deletion vectors.
+fn delete_among(table: &Path, people: &[Person]) {
+    let ids: BTreeSet<i64> = people.iter().map(|person| person.id).collect();
+    let is_gone = |batch: &RecordBatch| {
+        let known = batch.column_by_name("id").expect("a column").as_primitive::<Int64Type>();
+        known.iter().map(|id| id.map(|id| ids.contains(&id))).collect()
+    };
+    meshgate_table_delta::delete(table, VectorStorage::Relative, is_gone).expect("a version");
 }
 
 /// Deletes all rows of the last version of a Delta table: the next version removes its files.

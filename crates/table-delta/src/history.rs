@@ -1,0 +1,103 @@
+//! When versions were made, by tables whose commits say it themselves.
+//!
+//! The format is that of "In-Commit Timestamps" in Delta's `PROTOCOL.md`. The library dates versions by their files, which a
+//! copied table has others of.
+
+use std::collections::HashMap;
+
+use deltalake::logstore::commit_uri_from_version;
+use futures::TryStreamExt;
+use meshgate_table::Error;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde_json::Value;
+
+/// The longest first line of a commit, which says when it was made.
+const INFO_BYTES_MAX: u64 = 1 << 20;
+
+/// From which version on commits say when they were made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct InCommit {
+    first: u64,
+    /// When `first` was made, in milliseconds since 1970; none if that is the table's first version.
+    since_ms: Option<i64>,
+}
+
+impl InCommit {
+    /// By the table's properties; none if commits do not say it.
+    pub(crate) fn read(properties: &HashMap<String, String>) -> Result<Option<Self>, Error> {
+        let property = |name: &str| properties.get(name).map(String::as_str);
+        if property("delta.enableInCommitTimestamps") != Some("true") {
+            return Ok(None);
+        }
+        let first = property("delta.inCommitTimestampEnablementVersion").map(str::parse).transpose().ok();
+        let since_ms = property("delta.inCommitTimestampEnablementTimestamp").map(str::parse).transpose().ok();
+        match (first, since_ms) {
+            (Some(Some(first)), Some(Some(since_ms))) => Ok(Some(Self { first, since_ms: Some(since_ms) })),
+            (Some(None), Some(None)) => Ok(Some(Self { first: 0, since_ms: None })),
+            _ => Err(broken("since when it has in-commit timestamps")),
+        }
+    }
+
+    /// Whether the commit of a version says when it was made.
+    pub(crate) fn dates(self, version: u64) -> bool {
+        version >= self.first
+    }
+
+    /// The newest version that was made by then, of those whose commits are kept; none if all are younger.
+    pub(crate) async fn version_at(self, table: &dyn ObjectStore, at_ms: i64) -> Result<Option<u64>, Error> {
+        let mut commits = commits(table).await?;
+        if self.since_ms.is_some_and(|since_ms| at_ms < since_ms) {
+            commits.retain(|(version, _)| *version < self.first);
+            // Times of files may go back; those of versions do not.
+            let mut latest_ms = i64::MIN;
+            let by_then = commits.iter().take_while(|(_, written_ms)| {
+                latest_ms = latest_ms.saturating_add(1).max(*written_ms);
+                latest_ms <= at_ms
+            });
+            return Ok(by_then.last().map(|(version, _)| *version));
+        }
+        commits.retain(|(version, _)| *version >= self.first);
+        let (mut by_then, mut later) = (0, commits.len());
+        while by_then < later {
+            let middle = by_then.midpoint(later);
+            if made_ms(table, commits[middle].0).await?.is_none_or(|made_ms| made_ms <= at_ms) {
+                by_then = middle + 1;
+            } else {
+                later = middle;
+            }
+        }
+        Ok(by_then.checked_sub(1).map(|last| commits[last].0))
+    }
+}
+
+/// What a commit says of when it was made, in milliseconds since 1970; none if it was cleaned up.
+pub(crate) async fn made_ms(table: &dyn ObjectStore, version: u64) -> Result<Option<i64>, Error> {
+    let begin = match table.get_range(&commit_uri_from_version(Some(version)), 0..INFO_BYTES_MAX).await {
+        Ok(begin) => begin,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let info: Option<Value> = serde_json::from_slice(line).ok();
+    let made = info.as_ref().and_then(|info| info["commitInfo"]["inCommitTimestamp"].as_i64());
+    made.map(Some).ok_or_else(|| broken("when a version was made"))
+}
+
+/// All commits that are kept, by version, with the time of their file in milliseconds since 1970.
+async fn commits(table: &dyn ObjectStore) -> Result<Vec<(u64, i64)>, Error> {
+    let log = Path::from("_delta_log");
+    let files: Vec<_> = table.list(Some(&log)).try_collect().await?;
+    let commits = files.into_iter().filter_map(|file| {
+        let version = file.location.filename()?.strip_suffix(".json")?.parse().ok()?;
+        (file.location == commit_uri_from_version(Some(version)))
+            .then(|| (version, file.last_modified.timestamp_millis()))
+    });
+    let mut commits: Vec<_> = commits.collect();
+    commits.sort_unstable();
+    Ok(commits)
+}
+
+fn broken(what: &str) -> Error {
+    Error::malformed(format!("Delta log: it does not say {what}"))
+}
