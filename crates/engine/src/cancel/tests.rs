@@ -1,9 +1,11 @@
 //! Functions that look whether the query is cancelled give what they gave without.
 
 use arrow::array::RecordBatch;
-use datafusion::physical_plan::{collect, displayable};
+use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
 use meshgate_govern::functions::{aggregate_functions, window_functions};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::windows;
@@ -23,22 +25,25 @@ const FRAMES: [&str; 7] = [
 /// The same in a task of its own: some frames make the library panic.
 async fn survived(sql: &str, cancelled: Option<CancellationToken>) -> Result<(String, Vec<RecordBatch>), String> {
     let sql = sql.to_owned();
-    let answering = tokio::spawn(async move { answer(&sql, cancelled.as_ref()).await });
-    answering.await.unwrap_or_else(|_| Err("a panic".to_owned()))
+    let mut answering = JoinSet::from_iter([async move { answer(&sql, cancelled.as_ref()).await }]);
+    let ended = answering.join_next().await.expect("one task");
+    ended.unwrap_or_else(|_| Err("a panic".to_owned()))
 }
 
 /// The plan as text and the rows, of a query whose windows look at the token, if one is given.
 async fn answer(sql: &str, cancelled: Option<&CancellationToken>) -> Result<(String, Vec<RecordBatch>), String> {
     let context = SessionContext::new();
     let text = |error: datafusion::error::DataFusionError| error.strip_backtrace();
-    let (state, plan) = context.sql(sql).await.map_err(text)?.into_parts();
+    let state = context.state();
+    let plan = state.create_logical_plan(sql).await.map_err(text)?;
     let mut plan = state.optimize(&plan).map_err(text)?;
     if let Some(cancelled) = cancelled {
         plan = windows::cancellable(plan, cancelled).map_err(text)?;
     }
     let plan = state.query_planner().create_physical_plan(&plan, &state).await.map_err(text)?;
     let shown = displayable(plan.as_ref()).indent(true).to_string();
-    Ok((shown, collect(plan, state.task_ctx()).await.map_err(text)?))
+    let rows = execute_stream(plan, state.task_ctx()).map_err(text)?;
+    Ok((shown, rows.try_collect().await.map_err(text)?))
 }
 
 fn queries() -> Vec<String> {
