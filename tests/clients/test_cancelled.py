@@ -40,9 +40,9 @@ OPERATORS = {
     "distinct": f"SELECT DISTINCT c, k FROM {SOME}",
     "distinct count": f"SELECT count(DISTINCT c), count(DISTINCT k) FROM {MANY}",
     "grouping sets": f"SELECT o, c, sum(p) FROM {SOME} GROUP BY CUBE (o, c, k)",
-    "median": f"SELECT median(arrow_cast(o % 100, 'Int16')), approx_percentile_cont(p, 0.9) FROM {SOME}",
+    "median": f"SELECT median(p) FILTER (WHERE k % 64 = 0), approx_percentile_cont(p, 0.9) FROM {MANY}",
     "array_agg": f"SELECT o, array_agg(c ORDER BY k) FROM {SOME} GROUP BY o",
-    "string_agg": f"SELECT string_agg(substr(c, 2, 1), '') FROM {SOME}",
+    "string_agg": f"SELECT string_agg(c, ',') FILTER (WHERE k % 64 = 0) FROM {MANY}",
     "window": f"SELECT max(r) FROM (SELECT row_number() OVER (PARTITION BY o ORDER BY k) AS r FROM {FEW})",
     "window of a moving frame": f"SELECT max(r) FROM (SELECT sum(p) OVER (ORDER BY k ROWS BETWEEN 1000 PRECEDING AND 1000 FOLLOWING) AS r FROM {FEW})",
     "window of whole partitions": f"SELECT max(r) FROM (SELECT max(p) OVER (PARTITION BY k) AS r FROM {FEW})",
@@ -93,17 +93,22 @@ def busy_gate(tpch_mesh, tmp_path_factory):
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_operator_stops(busy_gate, name):
-    late = []
-    while len(late) < TRIES:
-        seconds = cancelled(busy_gate, OPERATORS[name])
-        if seconds < WITHIN_S:
+    late, working_s = [], WORKING_S
+    for _ in range(TRIES):
+        seconds, early = cancelled(busy_gate, OPERATORS[name], working_s)
+        if early:
+            # A fast machine has filled the memory already: less time, then.
+            working_s /= 4
+        elif seconds < WITHIN_S:
             return
-        late.append(seconds)
+        else:
+            late.append(seconds)
+    assert late, f"this tests nothing: the query ended before it was cancelled: {early}"
     pytest.fail(f"after {late} s its processors rested")
 
 
-def cancelled(process: gate.Gate, sql: str) -> float:
-    """Cancels a query that works, and says after how many seconds the process rests."""
+def cancelled(process: gate.Gate, sql: str, working_s: float) -> tuple[float, list]:
+    """Cancels a query that works, and says after how many seconds the process rests, and how the query had ended before."""
     pid = process.process.pid
     gate.wait_until(lambda: rests(pid), "nothing runs before", 30)
     with process.flight(process.token("canceller")) as client:
@@ -121,14 +126,13 @@ def cancelled(process: gate.Gate, sql: str) -> float:
         reading = threading.Thread(target=read, daemon=True)
         before = cpu_s(pid)
         reading.start()
-        time.sleep(WORKING_S)
+        time.sleep(working_s)
         worked, early = cpu_s(pid) - before, list(ended)
         reader.cancel()
         begun = time.monotonic()
-        assert not early, f"this tests nothing: the query ended before it was cancelled: {early}"
-        assert worked > 0.1, "this tests nothing: the query does not work"
+        assert worked > working_s / 10, "this tests nothing: the query does not work"
         gate.wait_until(lambda: rests(pid), "it still works", 60, 0)
         seconds = time.monotonic() - begun - RESTING_S
         reading.join(10)
         assert ended
-        return seconds
+        return seconds, early
