@@ -35,7 +35,9 @@ use crate::memory::{self, QueryPool, SharedPool};
 use crate::plan::result_schema;
 use crate::request::Kind;
 use crate::text::PIN_MARK;
-use crate::{Error, Options, Plan, PlanInput, TableName, cancel, explain, parameters, parts, reads, recursion, twins};
+use crate::{
+    Error, Options, Plan, PlanInput, TableName, cancel, explain, in_turn, parameters, parts, reads, recursion, twins,
+};
 
 /// Plans and executes over governed tables.
 pub struct Engine {
@@ -328,6 +330,7 @@ impl Session {
         let planner = self.state.query_planner();
         let plan = cancel::windows::cancellable(plan.clone(), &self.cancelled).map_err(lowering)?;
         let plan = planner.create_physical_plan(&plan, &self.state).await.map_err(lowering)?;
+        let plan = in_turn::in_turn(plan).map_err(lowering)?;
         let plan = recursion::bounded(plan, self.recursion_rows_max).map_err(lowering)?;
         let plan = memory::metered(plan).map_err(lowering)?;
         cancel::cancellable(plan, &self.cancelled, self.state.config_options()).map_err(lowering)

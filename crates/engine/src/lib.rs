@@ -21,6 +21,7 @@ mod execute;
 mod explain;
 mod fault;
 mod fenced;
+mod in_turn;
 mod memory;
 mod options;
 mod parameters;

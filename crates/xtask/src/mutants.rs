@@ -149,7 +149,13 @@ fn failing(binary: &Path, directory: &Path, alive: Option<&str>, witness: Option
     let mut failed = Vec::new();
     for line in BufReader::new(output).lines() {
         let line = line.context("reading what the tests say")?;
-        let Some(name) = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")) else { continue };
+        let Some(name) = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")) else {
+            // Without a bug it is why they failed, and may not happen again.
+            if alive.is_none() && !failed.is_empty() {
+                say(&line);
+            }
+            continue;
+        };
         failed.push(name.to_owned());
         if alive.is_some() {
             running.kill().context("ending the tests")?;
