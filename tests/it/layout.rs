@@ -141,6 +141,7 @@ const QUERIES: &[&str] = &[
     "SELECT count(*) FROM {t} a JOIN {t} b ON a.id = b.id WHERE b.id < 100 AND 1 / (a.id - 15000) > -1",
     "SELECT sum(share), count(share), max(share) FROM {t} WHERE id <= 2500",
     "SELECT count(*) FROM {t} WHERE id = 2000",
+    "SELECT count(*), sum(x) FROM (SELECT unnest([id, id + 1]) AS x FROM {t} WHERE id < 15000)",
     "EXPLAIN SELECT id FROM {t} WHERE st IS NOT NULL AND id > 5",
     "EXPLAIN SELECT id FROM {t} WHERE st['region'] = 'EU' ORDER BY id LIMIT 3",
     "DESCRIBE {t}",
@@ -154,7 +155,6 @@ const IN_TURN: &[&str] = &[
     "SELECT id FROM {t} WHERE id % 7 < 5",
     "SELECT id FROM {t} LIMIT 9000",
     "SELECT id FROM {t} WHERE id % 2 = 0 LIMIT 5000 OFFSET 2000",
-    "SELECT id, unnest([id, id + 1]) AS x FROM {t} WHERE id < 15000",
 ];
 
 /// How a world answers: sizes of batches, rows, errors.

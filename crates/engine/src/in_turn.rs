@@ -27,8 +27,8 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::{StreamExt, stream};
 use meshgate_model::mutant;
 
-/// Batches that a partition makes while another one has its turn: few, as no query is charged for them.
-const AHEAD_LEN: usize = 4;
+/// Batches that a partition makes while another one has its turn: no query is charged for them.
+const AHEAD_LEN: usize = 1;
 
 /// Wherever partitions that were dealt their batches are collected, and at the top, they are collected in turn.
 pub(crate) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -47,19 +47,28 @@ pub(crate) fn in_turn(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionP
     Ok(if is_dealt(plan.as_ref()) { InTurnExec::over(plan, None) } else { plan })
 }
 
-/// Whether what each partition gives depends on nothing but its share of the batches of one partition.
+/// Whether what each partition gives depends on nothing but its share of the batches of one partition, and that one on
+/// nothing but one table. What makes many rows of one does not count: a partition could have much to give before its turn.
 fn is_dealt(node: &dyn ExecutionPlan) -> bool {
     if let Some(deal) = node.downcast_ref::<RepartitionExec>() {
         let from = deal.input().output_partitioning().partition_count();
-        return from == 1 && matches!(deal.partitioning(), Partitioning::RoundRobinBatch(_));
+        let even = from == 1 && matches!(deal.partitioning(), Partitioning::RoundRobinBatch(_));
+        return even && is_of_one_table(deal.input().as_ref());
     }
     let passes = node.is::<FilterExec>()
         || node.is::<ProjectionExec>()
-        || node.is::<UnnestExec>()
         || node.is::<LocalLimitExec>()
         || node.is::<CooperativeExec>()
         || node.downcast_ref::<AggregateExec>().is_some_and(|node| *node.mode() == AggregateMode::Partial);
     passes && node.children().first().is_some_and(|input| is_dealt(input.as_ref()))
+}
+
+fn is_of_one_table(node: &dyn ExecutionPlan) -> bool {
+    match node.children().as_slice() {
+        [] => true,
+        [input] => !node.is::<UnnestExec>() && is_of_one_table(input.as_ref()),
+        _ => false,
+    }
 }
 
 /// One batch of each partition of the input, again and again.
