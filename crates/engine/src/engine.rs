@@ -356,7 +356,6 @@ fn config(options: &Options) -> SessionConfig {
     let settings: &mut ConfigOptions = config.options_mut();
     // The SQL standard's reading of `0.05`, and the one under which decimal columns compare exactly.
     settings.sql_parser.parse_float_as_decimal = true;
-    settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.reorder_filters = false;
     settings.explain.show_statistics = false;
     config

@@ -2,6 +2,10 @@
 //!
 //! DataFusion 55 finds columns by their names alone when it pushes physical filters. Below a join whose sides have a name in
 //! common, a filter so ends on the wrong column, and rows are lost. While filters are pushed, such parts are fenced.
+//!
+//! Filters that a query has from the start rule out files, row groups and pages, and are applied to the rows above the reader:
+//! to read column after column for them takes longer than to read all of them at once. What only a running query knows,
+//! such as the keys of a join, leaves so few rows that the reader applies it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,6 +22,9 @@ use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// The rule that pushes filters which a query makes while it runs.
+const WHILE_RUNNING: &str = "FilterPushdown(Post)";
 
 /// DataFusion's rules, those that push filters within fences.
 pub(crate) fn rules() -> Vec<Rule> {
@@ -40,7 +47,13 @@ impl PhysicalOptimizerRule for Fenced {
                 Transformed::no(node)
             })
         })?;
-        let pushed = self.0.optimize(fenced.data, config)?;
+        let pushed = if self.name() == WHILE_RUNNING {
+            let mut config = config.clone();
+            config.execution.parquet.pushdown_filters = true;
+            self.0.optimize(fenced.data, &config)?
+        } else {
+            self.0.optimize(fenced.data, config)?
+        };
         let open = pushed.transform_up(|node| {
             Ok(match node.downcast_ref::<FenceExec>() {
                 Some(fence) => Transformed::yes(fence.0.clone()),
