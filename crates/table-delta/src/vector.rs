@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join;
 use meshgate_table::vector::{BYTES_MAX, FRAME_LEN, positions, unframed};
-use meshgate_table::{Deletes, Error, Located};
+use meshgate_table::{Deletes, Error, Loading, Located};
 use object_store::ObjectStoreExt;
 use roaring::RoaringTreemap;
 use uuid::Uuid;
@@ -128,15 +128,13 @@ impl Deletes for Vector {
         &self.id
     }
 
-    fn rows(&self) -> u64 {
-        self.rows
+    fn rows(&self) -> Option<u64> {
+        Some(self.rows)
     }
 
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    async fn load(&self) -> Result<RoaringTreemap, Error> {
+    async fn load(&self, loading: &Loading) -> Result<RoaringTreemap, Error> {
+        // The bytes, and the positions made of them.
+        let _charge = loading.charge(self.bytes.saturating_mul(2))?;
         let found = match &self.place {
             Place::Inline(text) => inline(text, self.bytes).and_then(|bytes| positions(&bytes)),
             Place::File { file, offset } => {

@@ -7,11 +7,15 @@
 //! The library (on an older Arrow) reads metadata, manifest lists and manifests here, from bytes that come through the
 //! domain's contained stores; it opens no file itself. Reading Parquet is `meshgate-table`'s affair.
 //!
-//! Refused by name: positional and equality deletes, deletion vectors, data files that are not Parquet, encryption, REST
-//! and PostgreSQL catalogs.
+//! Rows that are deleted, by positional or equality delete files or by deletion vectors, become positions in data files
+//! (`deletes`), which the one scan leaves out.
+//!
+//! Refused by name: data and delete files that are not Parquet, equality deletes by nested columns, encryption, REST and
+//! PostgreSQL catalogs.
 
 mod catalog;
 mod container;
+mod deletes;
 mod directory;
 mod files;
 mod schema;
