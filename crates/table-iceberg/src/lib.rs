@@ -2,7 +2,8 @@
 //!
 //! * [`IcebergFormat`]: opens them for `meshgate-table`: a table directory, one metadata file, or a table of a SQL
 //!   catalog in a SQLite file.
-//! * [`write`]: writes them with the library's own writers, for the demo and for tests.
+//! * [`write`]: writes them with the library's own writers, for the demo and for tests; [`delete`] ([`Deletion`])
+//!   deletes rows in all ways of the format.
 //!
 //! The library (on an older Arrow) reads metadata, manifest lists and manifests here, from bytes that come through the
 //! domain's contained stores; it opens no file itself. Reading Parquet is `meshgate-table`'s affair.
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use meshgate_table::{DomainStores, Error, Format, OpenTable, Source, TableFormat};
 
-pub use write::write;
+pub use write::{Deletion, delete, write};
 
 use catalog::SqlCatalog;
 use table::{IcebergTable, Whereabouts};
