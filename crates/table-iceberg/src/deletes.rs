@@ -150,6 +150,10 @@ impl Index {
 
     /// What is deleted of a data file.
     pub(crate) fn of(&self, live: &Live, file: &DataFile) -> Result<Option<Arc<dyn Deletes>>, Error> {
+        Ok(self.find(live, file)?.map(|deletes| Arc::new(deletes) as _))
+    }
+
+    fn find(&self, live: &Live, file: &DataFile) -> Result<Option<FileDeletes>, Error> {
         let path = live.data().file_path();
         let partition = live.partition()?;
         // A vector has to hold what older positional deletes of its data file say.
@@ -178,7 +182,7 @@ impl Index {
             id.update(compared.digest());
         }
         let id = format!("{:x}", id.finalize());
-        Ok(Some(Arc::new(FileDeletes { id, path: path.to_owned(), vector, positional, equality })))
+        Ok(Some(FileDeletes { id, path: path.to_owned(), vector, positional, equality }))
     }
 }
 
@@ -237,3 +241,6 @@ impl Deletes for FileDeletes {
 fn broken(what: &str) -> Error {
     Error::malformed(format!("Iceberg manifest: {what}"))
 }
+
+#[cfg(test)]
+mod tests;

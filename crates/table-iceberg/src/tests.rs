@@ -10,6 +10,7 @@ use meshgate_model::{Clock, Instant};
 use meshgate_table::TableFormat;
 use meshgate_table::conformance::{self, Failed, Fixture};
 
+use crate::write::change as change_table;
 use crate::{IcebergFormat, write};
 
 mod deletes;
@@ -55,7 +56,7 @@ async fn conforms() {
 
 /// Gives a table another schema.
 pub(crate) fn change_columns(directory: &Path, change: impl FnOnce(&mut Vec<NestedField>)) {
-    crate::write::change(directory, |builder| {
+    change_table(directory, |builder| {
         let metadata = builder.clone().build()?.metadata;
         let schema = metadata.current_schema();
         let mut fields: Vec<NestedField> =

@@ -42,6 +42,33 @@ pub(crate) fn change(
     commit::Table::open(directory)?.change(change)
 }
 
+/// Describes all delete files of the newest snapshot otherwise, in another snapshot. They are as the specification's JSON
+/// form of data files has them.
+#[cfg(test)]
+pub(crate) async fn redescribe(
+    directory: &Path,
+    mut change: impl FnMut(&mut serde_json::Value),
+) -> Result<PathBuf, Error> {
+    use iceberg::spec::{deserialize_data_file_from_json, serialize_data_file_to_json};
+    let table = commit::Table::open(directory)?;
+    let manifests = table.manifests().await?;
+    let (schema, version) = (table.metadata.current_schema().clone(), table.metadata.format_version());
+    let mut changed = Vec::new();
+    for entry in manifests.iter().flat_map(|(_, entries)| entries) {
+        if entry.file.content_type() == iceberg::spec::DataContentType::Data {
+            continue;
+        }
+        let spec = table.metadata.partition_spec_by_id(entry.spec).ok_or_else(|| Error::malformed("no spec"))?;
+        let partition = spec.partition_type(&schema).map_err(failed)?;
+        let text = serialize_data_file_to_json(entry.file.clone(), &partition, version).map_err(failed)?;
+        let mut described = serde_json::from_str(&text).map_err(bridging)?;
+        change(&mut described);
+        let file = deserialize_data_file_from_json(&described.to_string(), entry.spec, &partition, &schema);
+        changed.push((entry.spec, file.map_err(failed)?));
+    }
+    table.commit(manifests, changed, |_| true).await
+}
+
 /// Appends one snapshot to the table in a directory of the local disk, which is made if it does not exist, partitioned
 /// by the values of columns; without rows there is no snapshot. Returns the new metadata file.
 pub async fn write(

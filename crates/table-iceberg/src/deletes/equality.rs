@@ -302,6 +302,12 @@ impl Compared {
         &self.digest
     }
 
+    /// How many sets of keys there are.
+    #[cfg(test)]
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     /// Adds the rows that equal a deleted one.
     pub(super) async fn load(&self, loading: &Loading, deleted: &mut RoaringTreemap) -> Result<(), Error> {
         let keys: Vec<_> = self.groups.iter().map(|group| group.load(loading)).collect();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, Int64Array, StringArray};
+use arrow::array::{AsArray, BooleanArray, Int64Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
@@ -79,7 +79,7 @@ impl History {
         self.next_id += count;
         // Some that were deleted come back.
         let back: Vec<i64> = self.gone.iter().copied().filter(|_| self.dice.random_bool(0.3)).collect();
-        back.iter().for_each(|id| drop(self.gone.remove(id)));
+        self.gone.retain(|id| !back.contains(id));
         ids.extend(back);
         let has_extra = self.names.extra.is_some();
         let rows: Rows = ids

@@ -115,8 +115,10 @@ fn by_positions(table: &Table, marked: &[Marked<'_>], named: bool) -> Result<Vec
     let written = files.into_values().map(|(entry, by_path)| {
         let rows = || by_path.iter().flat_map(|(path, positions)| positions.iter().map(move |at| (*path, at)));
         let at: Vec<i64> = rows().map(|(_, at)| i64::try_from(at)).collect::<Result<_, _>>().map_err(other)?;
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(StringArray::from(rows().map(|(path, _)| path).collect::<Vec<_>>())), Arc::new(Int64Array::from(at))];
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(rows().map(|(path, _)| path).collect::<Vec<_>>())),
+            Arc::new(Int64Array::from(at)),
+        ];
         let batch = RecordBatch::try_new(schema.clone(), columns).map_err(other)?;
         let mut file = written(table, &batch, entry)?;
         let path = |path: Option<(&&str, _)>| Datum::string(path.map_or("", |(path, _)| *path));
