@@ -348,3 +348,68 @@ impl fmt::Debug for FileSet {
         f.debug_struct("FileSet").field("files", &self.files.len()).field("bytes", &self.bytes).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BooleanArray, StringViewArray, UInt64Array};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use async_trait::async_trait;
+    use datafusion::common::stats::Precision;
+    use object_store::path::Path;
+    use roaring::RoaringTreemap;
+
+    use super::{ColumnStats, DataFile, FileSet};
+    use crate::{Deletes, Error, Loading};
+
+    #[derive(Debug)]
+    struct Some3;
+
+    #[async_trait]
+    impl Deletes for Some3 {
+        fn id(&self) -> &'static str {
+            "3"
+        }
+
+        fn rows(&self) -> Option<u64> {
+            Some(3)
+        }
+
+        async fn load(&self, _: &Loading) -> Result<RoaringTreemap, Error> {
+            Ok((0..3).collect())
+        }
+    }
+
+    /// The value of a partition stands in the rows that are left, and a file need not hold it.
+    #[test]
+    fn constants_stay_where_rows_are_deleted() {
+        let schema = Arc::new(Schema::new(vec![Field::new("region", DataType::Utf8View, true)]));
+        let file = DataFile {
+            grant: 0,
+            path: Path::from("a.parquet"),
+            size: 100,
+            rows: Some(10),
+            made_ms: None,
+            deletes: Some(Arc::new(Some3)),
+        };
+        let files = vec![file.clone(), file];
+        let values = Arc::new(StringViewArray::from(vec!["EU", "EU"]));
+        let stats = ColumnStats {
+            min: values.clone(),
+            max: values,
+            nulls: UInt64Array::from(vec![0, 0]),
+            constant: Some(BooleanArray::from(vec![true, false])),
+        };
+        let set = FileSet::new(&schema, files, Vec::new(), vec![Some(stats)]).unwrap();
+        let known = set.select(None).into_iter().map(|file| {
+            let statistics = file.statistics.unwrap();
+            let column = &statistics.column_statistics[0];
+            assert_eq!(statistics.num_rows, Precision::Inexact(7));
+            let exact = [column.min_value.is_exact(), column.max_value.is_exact(), column.null_count.is_exact()];
+            exact.map(Option::unwrap)
+        });
+        assert_eq!(known.collect::<Vec<_>>(), [[true; 3], [false; 3]]);
+        assert_eq!(set.rows(), None);
+    }
+}

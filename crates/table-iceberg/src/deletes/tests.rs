@@ -222,22 +222,17 @@ fn ids_tell_deletes_apart() {
 
 #[test]
 fn bounds_rule_equality_deletes_out() {
-    let with = |live_of: &dyn Fn(&dyn Fn(&mut DataFileBuilder)) -> Live, min: i64, max: i64, nulls: u64| {
-        live_of(&|file| {
-            file.lower_bounds(HashMap::from([(2, Datum::long(min))]))
-                .upper_bounds(HashMap::from([(2, Datum::long(max))]))
-                .null_value_counts(HashMap::from([(2, nulls)]));
-        })
+    let bound = |file: &mut DataFileBuilder, min: i64, max: i64, nulls: u64| {
+        file.lower_bounds(HashMap::from([(2, Datum::long(min))]))
+            .upper_bounds(HashMap::from([(2, Datum::long(max))]))
+            .null_value_counts(HashMap::from([(2, nulls)]));
     };
-    let data = |min, max, nulls| with(&|change| live(1, NONE, None, change), min, max, nulls);
+    let data = |min, max, nulls| live(1, NONE, None, |file| bound(file, min, max, nulls));
     let delete = |min, max, nulls| {
-        let made = |change: &dyn Fn(&mut DataFileBuilder)| {
-            live(2, NONE, None, |file| {
-                file.content(DataContentType::EqualityDeletes).equality_ids(Some(vec![2]));
-                change(file);
-            })
-        };
-        with(&made, min, max, nulls)
+        live(2, NONE, None, |file| {
+            file.content(DataContentType::EqualityDeletes).equality_ids(Some(vec![2]));
+            bound(file, min, max, nulls);
+        })
     };
     for (one, other, found) in [
         ((10, 20, 0), (20, 30, 0), 1),

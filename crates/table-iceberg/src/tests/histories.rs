@@ -66,7 +66,7 @@ struct Names {
 }
 
 impl Names {
-    fn new(&mut self, of: &str) -> String {
+    fn next(&mut self, of: &str) -> String {
         self.count += 1;
         format!("{of}_{}", self.count)
     }
@@ -182,7 +182,7 @@ impl History {
     }
 
     fn columns(&mut self) {
-        let name = self.names.new("value");
+        let name = self.names.next("value");
         self.steps.push(format!("rename to {name}"));
         change_columns(&self.directory, |fields| {
             let field = fields.iter_mut().find(|field| field.id == VALUE).unwrap();
@@ -230,7 +230,7 @@ impl History {
             _ => (Transform::Void, REGION),
         };
         self.steps.push(format!("partition by {transform:?} of {source}"));
-        let name = self.names.new("part");
+        let name = self.names.next("part");
         change(&self.directory, |builder| {
             let spec = match transform {
                 Transform::Void => UnboundPartitionSpec::builder().build(),

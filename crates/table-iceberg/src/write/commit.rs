@@ -117,7 +117,7 @@ impl Table {
             .with_snapshot_id(snapshot_id)
             .with_parent_snapshot_id(parent)
             .with_sequence_number(sequence)
-            .with_timestamp_ms(chrono::Utc::now().timestamp_millis().max(metadata.last_updated_ms()))
+            .with_timestamp_ms(metadata.last_updated_ms() + 1)
             .with_manifest_list(path)
             .with_schema_id(metadata.current_schema_id())
             .with_summary(Summary { operation: Operation::Delete, additional_properties: HashMap::new() });
