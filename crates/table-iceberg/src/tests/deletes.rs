@@ -475,3 +475,29 @@ async fn memory_for_deletes_is_charged() {
         }
     }
 }
+
+/// Files that a filter rules out are not compared with equality deletes either, and those that are left are still divided.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletes_leave_pruning_as_it_is() {
+    for way in WAYS {
+        let table = Table::new(&[]).await;
+        table.delete(way, |id| id % 7 == 0).await;
+        let (bench, source) = (table.bench(), table.source());
+        let small = || Some(col("id").lt(lit(10)));
+        assert_eq!(bench.files_read(&source, &["id"], small()).await.unwrap(), 1, "{way:?}");
+        let gone = |path: &Path| {
+            let file = File::open(path).unwrap();
+            let rows = datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file);
+            let batch = rows.unwrap().build().unwrap().next().unwrap().unwrap();
+            let ids = batch.column_by_name("id").map(|ids| ids.as_primitive::<Int32Type>().value(0));
+            ids == Some(20)
+        };
+        let data = fs::read_dir(table.directory().join("data")).unwrap().map(|entry| entry.unwrap().path());
+        let is_data = |path: &PathBuf| path.is_file() && !path.to_string_lossy().contains("deletes.");
+        let other = data.filter(is_data).find(|path| gone(path)).expect("the file of the other rows");
+        fs::remove_file(other).unwrap();
+        let read = table.bench().rows(&source, &Pin::Latest, &["id"], small()).await.unwrap();
+        assert_eq!(read, texts((0..10).filter(|id| id % 7 != 0)), "{way:?}");
+        table.bench().rows(&source, &Pin::Latest, &["id"], None).await.expect_err("a file that is gone");
+    }
+}
