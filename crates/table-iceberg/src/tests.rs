@@ -15,6 +15,7 @@ use crate::{IcebergFormat, write};
 
 mod deletes;
 mod histories;
+mod wrong_deletes;
 
 struct Iceberg;
 
