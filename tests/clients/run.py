@@ -5,8 +5,8 @@
     tests/clients/run.py --toolchains       # whether all of them can be built here: 0, or 1 and what is missing
 
 Only the standard library is needed: the clients are installed and built into a directory that is kept between runs. JDBC needs a
-JDK (17 or newer) and Maven, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a Python that it
-was made for. What is missing is said, and its tests are skipped.
+JDK (17 or newer) and Maven, and so does Spark, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a
+Python that it was made for. What is missing is said, and its tests are skipped.
 
 MESHGATE_BIN                  the binary, required
 MESHGATE_CLIENTS_VENV         where the clients are kept (default ~/.cache/meshgate-clients)
@@ -32,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 JDBC_DRIVERS = ["15.0.2", "18.3.0"]
 JDBC_DRIVER = "org.apache.arrow:flight-sql-jdbc-driver"
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+SPARK_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.1"
 JAVA_MIN, GO_MIN, NODE_MIN = 17, (1, 25), 20
 # Where pyarrow 15 can be installed.
 OLD_PYTHONS = ["3.12", "3.11", "3.10", "3.9"]
@@ -74,11 +75,11 @@ def old_base() -> str:
 def java_version() -> str:
     absent = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
     if absent:
-        raise Missing(f"JDBC needs a JDK {JAVA_MIN} and Maven: no {', '.join(absent)}")
+        raise Missing(f"JDBC and Spark need a JDK {JAVA_MIN} and Maven: no {', '.join(absent)}")
     shown = run(["javac", "-version"])
     version = re.search(r"\d+", shown.stdout + shown.stderr)
     if version is None or int(version[0]) < JAVA_MIN:
-        raise Missing(f"JDBC needs a JDK {JAVA_MIN}: {(shown.stdout or shown.stderr).strip()}")
+        raise Missing(f"JDBC and Spark need a JDK {JAVA_MIN}: {(shown.stdout or shown.stderr).strip()}")
     return version[0]
 
 
@@ -123,6 +124,20 @@ def jdbc(cache: Path, version: str) -> Path:
     return directory
 
 
+def spark(cache: Path, version: str) -> Path:
+    """An environment of Spark, and the jar that teaches it Iceberg."""
+    directory, requirements = cache / "spark", HERE / "requirements-spark.txt"
+    wanted = digest([requirements], version, SPARK_RUNTIME, sys.version)
+    if not is_made(directory, wanted):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        environment(directory / "python", requirements)
+        build(["mvn", "-B", "-q", "-Dstyle.color=never", f"-Dmaven.repo.local={cache / 'maven'}", MAVEN_COPY,
+               f"-Dartifact={SPARK_RUNTIME}", f"-DoutputDirectory={directory}"], cwd=directory)
+        made(directory, wanted)
+    return directory
+
+
 def go(cache: Path, version: str) -> Path:
     """The Go client."""
     directory, binary = cache / "go", cache / "go" / "client"
@@ -160,7 +175,8 @@ def oidc(cache: Path, version: str) -> Path:
 
 
 # Clients that need more than this Python: what they need, and how they are made of it.
-OPTIONAL = {"jdbc": (java_version, jdbc), "go": (go_version, go), "old": (old_base, old), "oidc": (node_version, oidc)}
+OPTIONAL = {"jdbc": (java_version, jdbc), "go": (go_version, go), "old": (old_base, old), "oidc": (node_version, oidc),
+            "spark": (java_version, spark)}
 
 
 def toolchains() -> tuple[dict, dict]:

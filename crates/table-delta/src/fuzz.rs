@@ -12,11 +12,11 @@ use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
 use meshgate_fuzzing::{Counting, Fuzz};
 use meshgate_table::conformance::{Bench, batch};
+use meshgate_table::vector::{self, PORTABLE_MAGIC};
 use meshgate_table::{Format, Pin, Source};
 use tokio::runtime::Runtime;
 
 use crate::tests::Machine;
-use crate::vector::{self, PORTABLE_MAGIC};
 use crate::{DeltaFormat, VectorStorage, append, delete};
 
 #[global_allocator]

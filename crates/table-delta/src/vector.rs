@@ -9,25 +9,17 @@ use arrow::datatypes::{DataType, Int64Type};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join;
-use meshgate_table::{Deletes, Error, Located};
+use meshgate_table::vector::{BYTES_MAX, FRAME_LEN, positions, unframed};
+use meshgate_table::{Deletes, Error, Loading, Located};
 use object_store::ObjectStoreExt;
 use roaring::RoaringTreemap;
 use uuid::Uuid;
-
-/// The longest deletion vector: 500 million rows of which every other one is deleted.
-const BYTES_MAX: u64 = 64 << 20;
 
 /// How many characters of a relative path are the encoded id.
 const ENCODED_ID_LEN: usize = 20;
 
 /// The first byte of a file of deletion vectors.
 pub(crate) const FILE_VERSION: u8 = 1;
-
-/// What the portable form of 64-bit Roaring bitmaps begins with, little-endian.
-pub(crate) const PORTABLE_MAGIC: u32 = 1_681_511_377;
-
-/// Before a deletion vector in a file: its length, big-endian. Behind it: its CRC-32, big-endian.
-const WORD_LEN: u64 = 4;
 
 /// A vector that begins so near to the begin of its file is read in one request together with the file's version.
 const NEAR_BYTES: u64 = 64 << 10;
@@ -136,20 +128,18 @@ impl Deletes for Vector {
         &self.id
     }
 
-    fn rows(&self) -> u64 {
-        self.rows
+    fn rows(&self) -> Option<u64> {
+        Some(self.rows)
     }
 
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    async fn load(&self) -> Result<RoaringTreemap, Error> {
+    async fn load(&self, loading: &Loading) -> Result<RoaringTreemap, Error> {
+        // The bytes, and the positions made of them.
+        let _charge = loading.charge(self.bytes.saturating_mul(2))?;
         let found = match &self.place {
             Place::Inline(text) => inline(text, self.bytes).and_then(|bytes| positions(&bytes)),
             Place::File { file, offset } => {
                 let bytes = self.read(file, *offset).await?;
-                framed(&bytes, self.bytes).and_then(positions)
+                unframed(&bytes, self.bytes).and_then(positions)
             }
         };
         let place = match &self.place {
@@ -163,7 +153,7 @@ impl Deletes for Vector {
 impl Vector {
     /// The vector with its length and checksum; less if the file ends before.
     async fn read(&self, file: &Located, offset: u64) -> Result<Bytes, Error> {
-        let end = offset.saturating_add(self.bytes + 2 * WORD_LEN);
+        let end = offset.saturating_add(self.bytes + FRAME_LEN);
         let read = async {
             if offset <= NEAR_BYTES {
                 let mut bytes = file.store.get_range(&file.path, 0..end).await?;
@@ -195,29 +185,6 @@ fn inline(text: &str, size: u64) -> Result<Vec<u8>, &'static str> {
     Ok(bytes)
 }
 
-/// A vector out of its frame in a file.
-fn framed(bytes: &[u8], size: u64) -> Result<&[u8], &'static str> {
-    let (length, rest) = bytes.split_first_chunk().ok_or("cut off")?;
-    let (vector, checksum) = rest.split_last_chunk().ok_or("cut off")?;
-    if u64::from(u32::from_be_bytes(*length)) != size || vector.len() as u64 != size {
-        return Err("not as long as the log says");
-    }
-    if crc32fast::hash(vector) != u32::from_be_bytes(*checksum) {
-        return Err("its checksum is wrong");
-    }
-    Ok(vector)
-}
-
-/// The positions that a vector holds.
-pub(crate) fn positions(bytes: impl AsRef<[u8]>) -> Result<RoaringTreemap, &'static str> {
-    let (magic, mut rest) = bytes.as_ref().split_first_chunk().ok_or("cut off")?;
-    if u32::from_le_bytes(*magic) != PORTABLE_MAGIC {
-        return Err("not a portable Roaring bitmap");
-    }
-    let positions = RoaringTreemap::deserialize_from(&mut rest).map_err(|_| "not a valid Roaring bitmap")?;
-    if rest.is_empty() { Ok(positions) } else { Err("more than a Roaring bitmap") }
-}
-
 /// The path of a file below the table's directory: a directory or none, and an id in Z85.
 fn relative_path(text: &str) -> Result<String, Error> {
     let split = text.len().checked_sub(ENCODED_ID_LEN).and_then(|at| text.split_at_checked(at));
@@ -233,7 +200,9 @@ fn broken(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{inline, positions, relative_path};
+    use meshgate_table::vector::positions;
+
+    use super::{inline, relative_path};
 
     /// A vector that Spark wrote (the protocol's own example is of a form that nobody writes), and the protocol's paths.
     #[test]

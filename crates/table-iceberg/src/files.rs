@@ -11,12 +11,13 @@ use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{
     DataContentType, DataFile as IcebergFile, DataFileFormat, Datum, Literal, Manifest, ManifestContentType,
-    ManifestEntryRef, ManifestFile, ManifestList, SnapshotRef, TableMetadata, Transform,
+    ManifestFile, ManifestList, ManifestStatus, SnapshotRef, TableMetadata, Transform,
 };
 use meshgate_table::{ColumnStats, DataFile, DomainStores, Error, FileList, FileSet};
 use object_store::ObjectStoreExt;
 
 use crate::container;
+use crate::deletes::{Index, Live};
 use crate::values::scalar;
 
 /// How many manifests are read at the same time.
@@ -32,23 +33,23 @@ pub(crate) struct IcebergFiles {
     pub(crate) stores: Arc<DomainStores>,
 }
 
-/// A live data file and the columns whose value its partition tells.
-struct Live {
-    entry: ManifestEntryRef,
-    identity: Arc<HashMap<i32, usize>>,
-}
-
 #[async_trait]
 impl FileList for IcebergFiles {
     async fn load(&self) -> Result<FileSet, Error> {
-        let live = match &self.snapshot {
+        let files = match &self.snapshot {
             Some(snapshot) => self.live_files(snapshot).await?,
             None => Vec::new(),
         };
-        let files = live.iter().map(|file| {
-            let data = file.entry.data_file();
+        let is_data = |file: &Live| file.data().content_type() == DataContentType::Data;
+        let (live, deletes): (Vec<_>, Vec<_>) = files.into_iter().partition(is_data);
+        let oldest = live.iter().map(|file| file.sequence).min().unwrap_or(i64::MAX);
+        let deletes = Index::new(&deletes, oldest, &self.metadata, &self.stores)?;
+        let files = live.iter().map(|live| {
+            let data = live.data();
             let located = self.stores.locate_literal(data.file_path())?;
-            Ok(DataFile::new(&located, data.file_size_in_bytes(), Some(data.record_count())))
+            let mut file = DataFile::new(&located, data.file_size_in_bytes(), Some(data.record_count()));
+            file.deletes = deletes.of(live, &file)?;
+            Ok(file)
         });
         let files = files.collect::<Result<Vec<_>, Error>>()?;
         let mut constants = Vec::new();
@@ -62,7 +63,7 @@ impl FileList for IcebergFiles {
             let told = live.iter().filter(|file| file.identity.contains_key(&field.id)).count();
             let of_partition = |file: &Live| -> Result<Option<ScalarValue>, Error> {
                 let Some(position) = file.identity.get(&field.id) else { return Ok(None) };
-                partition_value(file.entry.data_file(), *position, data_type).map(Some)
+                partition_value(file.data(), *position, data_type).map(Some)
             };
             if told == live.len() && told > 0 {
                 let values = live.iter().map(|file| of_partition(file)?.ok_or_else(|| broken("a partition value")));
@@ -99,7 +100,15 @@ impl IcebergFiles {
         let live: Vec<_> = entries.into_iter().filter(|entry| entry.is_alive()).collect();
         live.iter().try_for_each(|entry| refuse(file.content, entry.data_file()))?;
         let identity = Arc::new(self.identity_columns(file.partition_spec_id)?);
-        Ok(live.into_iter().map(|entry| Live { entry, identity: identity.clone() }).collect())
+        let live = live.into_iter().map(|entry| {
+            let added = entry.status() == ManifestStatus::Added;
+            // An entry that is only carried on tells its own number, unless the table was of version 1 then.
+            let inherited = (added || file.sequence_number == 0).then_some(file.sequence_number);
+            let sequence = entry.sequence_number().or(inherited);
+            let sequence = sequence.ok_or_else(|| broken("a file without a sequence number"))?;
+            Ok(Live { entry, sequence, spec: file.partition_spec_id, identity: identity.clone() })
+        });
+        live.collect()
     }
 
     /// Columns that a spec partitions by as they are, with their position in partition values.
@@ -125,27 +134,28 @@ impl IcebergFiles {
 
 /// Fails closed on whatever would make more or other rows visible than the table has.
 fn refuse(content: ManifestContentType, file: &IcebergFile) -> Result<(), Error> {
-    match file.content_type() {
-        DataContentType::EqualityDeletes => return Err(Error::unsupported("equality deletes")),
-        DataContentType::PositionDeletes if file.file_format() == DataFileFormat::Puffin => {
-            return Err(Error::unsupported("deletion vectors"));
-        }
-        DataContentType::PositionDeletes => return Err(Error::unsupported("positional deletes")),
-        DataContentType::Data if content == ManifestContentType::Deletes => {
+    let kind = match (content, file.content_type()) {
+        (ManifestContentType::Data, DataContentType::Data) => "data files",
+        (ManifestContentType::Deletes, DataContentType::PositionDeletes) => "positional delete files",
+        (ManifestContentType::Deletes, DataContentType::EqualityDeletes) => "equality delete files",
+        (ManifestContentType::Deletes, DataContentType::Data) => {
             return Err(Error::unsupported("deletes of an unknown kind"));
         }
-        DataContentType::Data => {}
-    }
+        (ManifestContentType::Data, _) => return Err(broken("deletes in a manifest of data files")),
+    };
     match file.file_format() {
-        DataFileFormat::Parquet if file.key_metadata().is_some() => Err(Error::unsupported("encryption")),
+        _ if file.key_metadata().is_some() => Err(Error::unsupported("encryption")),
         DataFileFormat::Parquet => Ok(()),
-        other => Err(Error::unsupported(format!("{other} data files"))),
+        // Deletion vectors.
+        DataFileFormat::Puffin if file.content_type() == DataContentType::PositionDeletes => Ok(()),
+        other => Err(Error::unsupported(format!("{other} {kind}"))),
     }
 }
 
 type DataType = arrow::datatypes::DataType;
 
-fn partition_value(file: &IcebergFile, position: usize, data_type: &DataType) -> Result<ScalarValue, Error> {
+/// The value of a partition's column.
+pub(crate) fn partition_value(file: &IcebergFile, position: usize, data_type: &DataType) -> Result<ScalarValue, Error> {
     match &file.partition().fields().get(position) {
         Some(Some(Literal::Primitive(value))) => {
             scalar(value, data_type).ok_or_else(|| broken("a partition value of another type"))
@@ -174,7 +184,7 @@ fn column_stats(
     let mut max = Vec::with_capacity(live.len());
     let mut nulls = Vec::with_capacity(live.len());
     for (file, partition) in live.iter().zip(partitions) {
-        let data = file.entry.data_file();
+        let data = file.data();
         match partition {
             Some(value) => {
                 min.push(value.clone());
@@ -222,27 +232,49 @@ mod tests {
             (Data, DataContentType::Data, DataFileFormat::Parquet, None),
             (Data, DataContentType::Data, DataFileFormat::Orc, Some("orc data files")),
             (Data, DataContentType::Data, DataFileFormat::Avro, Some("avro data files")),
-            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Parquet, Some("positional deletes")),
-            (Deletes, DataContentType::EqualityDeletes, DataFileFormat::Parquet, Some("equality deletes")),
-            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Puffin, Some("deletion vectors")),
+            (Data, DataContentType::Data, DataFileFormat::Puffin, Some("puffin data files")),
+            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Parquet, None),
+            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Puffin, None),
+            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Avro, Some("avro positional delete files")),
+            (Deletes, DataContentType::PositionDeletes, DataFileFormat::Orc, Some("orc positional delete files")),
+            (Deletes, DataContentType::EqualityDeletes, DataFileFormat::Parquet, None),
+            (Deletes, DataContentType::EqualityDeletes, DataFileFormat::Puffin, Some("puffin equality delete files")),
+            (Deletes, DataContentType::EqualityDeletes, DataFileFormat::Avro, Some("avro equality delete files")),
             (Deletes, DataContentType::Data, DataFileFormat::Parquet, Some("deletes of an unknown kind")),
         ] {
-            let file = DataFileBuilder::default()
-                .content(content)
-                .file_path("file:///t/a".to_owned())
-                .file_format(format)
-                .partition(Struct::empty())
-                .partition_spec_id(0)
-                .record_count(1)
-                .file_size_in_bytes(1)
-                .build()
-                .unwrap();
+            let made = |key: Option<Vec<u8>>| {
+                DataFileBuilder::default()
+                    .content(content)
+                    .key_metadata(key)
+                    .file_path("file:///t/a".to_owned())
+                    .file_format(format)
+                    .partition(Struct::empty())
+                    .partition_spec_id(0)
+                    .record_count(1)
+                    .file_size_in_bytes(1)
+                    .build()
+                    .unwrap()
+            };
+            let encrypted = refuse(manifest, &made(Some(vec![1]))).expect_err("a key");
+            assert!(expected.is_some() || matches!(encrypted, Error::UnsupportedFeature { .. }), "{encrypted}");
+            let file = made(None);
             let refused = match refuse(manifest, &file) {
                 Ok(()) => None,
                 Err(Error::UnsupportedFeature { feature }) => Some(feature),
                 Err(other) => panic!("{other}"),
             };
             assert_eq!(refused.as_deref(), expected);
+        }
+        for content in [DataContentType::PositionDeletes, DataContentType::EqualityDeletes] {
+            let file = DataFileBuilder::default()
+                .content(content)
+                .file_path("file:///t/a".to_owned())
+                .file_format(DataFileFormat::Parquet)
+                .record_count(1)
+                .file_size_in_bytes(1)
+                .build()
+                .unwrap();
+            assert!(matches!(refuse(Data, &file), Err(Error::Malformed { .. })));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Hostile bytes in the files of a table: its metadata, its manifest lists, its manifests.
+//! Hostile bytes in the files of a table: its metadata, its manifest lists, its manifests, its delete files.
 //!
 //! Beside the domain's directory lies a table that it may not read; whatever the files say, none of its rows arrive.
 
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
 use meshgate_fuzzing::{Counting, Fuzz};
 use meshgate_table::conformance::{Bench, batch};
@@ -17,7 +18,7 @@ use meshgate_table::{Format, Pin, Source};
 use tokio::runtime::Runtime;
 
 use crate::tests::Machine;
-use crate::{IcebergFormat, write};
+use crate::{Deletion, IcebergFormat, delete, write};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -76,6 +77,23 @@ impl House {
         }
     }
 
+    /// Deletes a row. Gives the manifest that says so, and the delete file.
+    fn delete(&self, how: Deletion<'_>) -> (PathBuf, PathBuf) {
+        let table = self.root.path().join("domain/table");
+        let deleted = delete(&table, how, |batch| {
+            let ids = batch.column_by_name("id").expect("a column").as_primitive::<Int32Type>();
+            ids.iter().map(|id| Some(id == Some(4))).collect()
+        });
+        self.runtime.block_on(deleted).expect("a snapshot");
+        let data = table.join("data");
+        let directories = fs::read_dir(&data).expect("a directory").flatten().map(|entry| entry.path());
+        let directories = directories.filter(|path| path.is_dir()).chain([data.clone()]);
+        let files = directories.flat_map(|directory| fs::read_dir(directory).expect("a directory").flatten());
+        let named = |path: &PathBuf| path.to_string_lossy().contains("deletes.");
+        let found = files.map(|entry| entry.path()).find(named).expect("a delete file");
+        (file(&table.join("metadata"), "-deletes.avro"), found)
+    }
+
     /// Puts each input where a file is and reads the table.
     fn feed(&self, file: &Path, fuzz: Fuzz) {
         assert_eq!(self.read().as_deref(), Ok("rows"), "before anything is changed");
@@ -108,7 +126,11 @@ impl House {
 
 fn file(directory: &Path, end: &str) -> PathBuf {
     let files = fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path());
-    let mut files = files.filter(|path| path.to_string_lossy().ends_with(end));
+    let named = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.ends_with(end) && !name.starts_with("snap-")
+    };
+    let mut files = files.filter(named);
     files.next().expect("a file")
 }
 
@@ -151,6 +173,46 @@ fn fuzz_iceberg_hint() {
     let house = House::build();
     let hint = house.metadata.with_file_name("version-hint.text");
     house.feed(&hint, Fuzz::text("iceberg_hint").all(["18446744073709551615", "1", "v1", "../x", ".metadata.json"]));
+}
+
+#[test]
+fn fuzz_iceberg_delete_manifest() {
+    for how in [Deletion::PositionsByFile, Deletion::Vectors, Deletion::Equality(&["id", "region"])] {
+        let house = House::build();
+        let (manifest, _) = house.delete(how);
+        let words = ["PARQUET", "PUFFIN", "AVRO", "\u{2}", "file:///"].into_iter().map(str::to_owned);
+        house.feed(&manifest, Fuzz::bytes("iceberg_delete_manifest").words(words));
+    }
+}
+
+#[test]
+fn fuzz_iceberg_delete_file() {
+    for how in [Deletion::Positions, Deletion::Equality(&["id", "region"])] {
+        let house = House::build();
+        let (_, file) = house.delete(how);
+        house.feed(&file, Fuzz::bytes("iceberg_delete_file"));
+    }
+}
+
+/// A file of deletion vectors: nothing of it is read that its checksum does not cover.
+#[test]
+fn fuzz_iceberg_vectors() {
+    let house = House::build();
+    let (_, vectors) = house.delete(Deletion::Vectors);
+    let whole = fs::read(&vectors).expect("a file");
+    assert_eq!(house.read().as_deref(), Ok("rows"), "before anything is changed");
+    // The magic number, the only vector, and the footer, which says what the manifest says.
+    let length = u32::from_be_bytes(*whole[4..].first_chunk().expect("a length"));
+    let end = usize::try_from(length).expect("short") + 4 + 8;
+    Fuzz::bytes("iceberg_vectors").input(whole.clone()).inputs(250).held_max(RESERVED_MAX).run(|input| {
+        fs::write(&vectors, input).map_err(|error| error.to_string())?;
+        match house.read()? {
+            rows if rows == "rows" && input.get(4..end) != Some(&whole[4..end]) => {
+                Err("rows by a damaged vector".to_owned())
+            }
+            ended => Ok(ended),
+        }
+    });
 }
 
 /// Metadata that is packed: as many blanks, and as many values, as anybody likes.

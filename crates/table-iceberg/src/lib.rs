@@ -2,16 +2,21 @@
 //!
 //! * [`IcebergFormat`]: opens them for `meshgate-table`: a table directory, one metadata file, or a table of a SQL
 //!   catalog in a SQLite file.
-//! * [`write`]: writes them with the library's own writers, for the demo and for tests.
+//! * [`write`]: writes them with the library's own writers, for the demo and for tests; [`delete`] ([`Deletion`])
+//!   deletes rows in all ways of the format.
 //!
 //! The library (on an older Arrow) reads metadata, manifest lists and manifests here, from bytes that come through the
 //! domain's contained stores; it opens no file itself. Reading Parquet is `meshgate-table`'s affair.
 //!
-//! Refused by name: positional and equality deletes, deletion vectors, data files that are not Parquet, encryption, REST
-//! and PostgreSQL catalogs.
+//! Rows that are deleted, by positional or equality delete files or by deletion vectors, become positions in data files
+//! (`deletes`), which the one scan leaves out.
+//!
+//! Refused by name: data and delete files that are not Parquet, equality deletes by nested columns, encryption, REST and
+//! PostgreSQL catalogs.
 
 mod catalog;
 mod container;
+mod deletes;
 mod directory;
 mod files;
 mod schema;
@@ -24,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use meshgate_table::{DomainStores, Error, Format, OpenTable, Source, TableFormat};
 
-pub use write::write;
+pub use write::{Deletion, delete, write};
 
 use catalog::SqlCatalog;
 use table::{IcebergTable, Whereabouts};

@@ -32,15 +32,15 @@ pub(crate) fn binding(
         let value = value.ok_or_else(|| Error::unsupported("default values of nested columns"))?;
         defaults.insert(field.id, value);
     }
-    let names = match metadata.properties().get(DEFAULT_SCHEMA_NAME_MAPPING) {
-        Some(text) => {
-            let names: IcebergNames =
-                serde_json::from_str(text).map_err(|error| Error::format("reading an Iceberg name mapping", error))?;
-            Some(mapping(names.fields().iter()))
-        }
-        None => None,
-    };
-    Ok(Binding::FieldId { names, defaults })
+    Ok(Binding::FieldId { names: names(metadata)?, defaults })
+}
+
+/// Which ids columns of files without ids have.
+pub(crate) fn names(metadata: &TableMetadata) -> Result<Option<NameMapping>, Error> {
+    let Some(text) = metadata.properties().get(DEFAULT_SCHEMA_NAME_MAPPING) else { return Ok(None) };
+    let names: IcebergNames =
+        serde_json::from_str(text).map_err(|error| Error::format("reading an Iceberg name mapping", error))?;
+    Ok(Some(mapping(names.fields().iter())))
 }
 
 fn mapping<'a>(fields: impl Iterator<Item = &'a MappedField>) -> NameMapping {
@@ -67,7 +67,8 @@ fn refuse_nested_defaults(field_type: &Type) -> Result<(), Error> {
     }
 }
 
-fn convert_field(field: &NestedField) -> Result<FieldRef, Error> {
+/// A column with its id.
+pub(crate) fn convert_field(field: &NestedField) -> Result<FieldRef, Error> {
     named(&field.name, field)
 }
 

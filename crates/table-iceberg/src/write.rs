@@ -13,7 +13,7 @@ use arrow58::record_batch::RecordBatch as RecordBatch58;
 use iceberg::arrow::{RecordBatchPartitionSplitter, arrow_schema_to_schema_auto_assign_ids, schema_to_arrow_schema};
 use iceberg::io::LocalFsStorageFactory;
 use iceberg::memory::{MEMORY_CATALOG_WAREHOUSE, MemoryCatalogBuilder};
-use iceberg::spec::{DataFile, DataFileFormat, Transform, UnboundPartitionSpec};
+use iceberg::spec::{DataFile, DataFileFormat, PartitionKey, Struct, Transform, UnboundPartitionSpec};
 use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use iceberg::writer::base_writer::data_file_writer::DataFileWriterBuilder;
@@ -27,6 +27,47 @@ use iceberg::{Catalog, CatalogBuilder, NamespaceIdent, TableCreation, TableIdent
 use meshgate_table::Error;
 use parquet58::basic::{Compression, ZstdLevel};
 use parquet58::file::properties::WriterProperties;
+
+mod commit;
+mod delete;
+
+pub use delete::{Deletion, delete};
+
+/// Changes a table's metadata otherwise than by a snapshot.
+#[cfg(test)]
+pub(crate) fn change(
+    directory: &Path,
+    change: impl FnOnce(iceberg::spec::TableMetadataBuilder) -> iceberg::Result<iceberg::spec::TableMetadataBuilder>,
+) -> Result<PathBuf, Error> {
+    commit::Table::open(directory)?.change(change)
+}
+
+/// Describes all delete files of the newest snapshot otherwise, in another snapshot. They are as the specification's JSON
+/// form of data files has them.
+#[cfg(test)]
+pub(crate) async fn redescribe(
+    directory: &Path,
+    mut change: impl FnMut(&mut serde_json::Value),
+) -> Result<PathBuf, Error> {
+    use iceberg::spec::{deserialize_data_file_from_json, serialize_data_file_to_json};
+    let table = commit::Table::open(directory)?;
+    let manifests = table.manifests().await?;
+    let (schema, version) = (table.metadata.current_schema().clone(), table.metadata.format_version());
+    let mut changed = Vec::new();
+    for entry in manifests.iter().flat_map(|(_, entries)| entries) {
+        if entry.file.content_type() == iceberg::spec::DataContentType::Data {
+            continue;
+        }
+        let spec = table.metadata.partition_spec_by_id(entry.spec).ok_or_else(|| Error::malformed("no spec"))?;
+        let partition = spec.partition_type(&schema).map_err(failed)?;
+        let text = serialize_data_file_to_json(entry.file.clone(), &partition, version).map_err(failed)?;
+        let mut described = serde_json::from_str(&text).map_err(bridging)?;
+        change(&mut described);
+        let file = deserialize_data_file_from_json(&described.to_string(), entry.spec, &partition, &schema);
+        changed.push((entry.spec, file.map_err(failed)?));
+    }
+    table.commit(manifests, changed, |_| true).await
+}
 
 /// Appends one snapshot to the table in a directory of the local disk, which is made if it does not exist, partitioned
 /// by the values of columns; without rows there is no snapshot. Returns the new metadata file.
@@ -94,7 +135,9 @@ async fn write_files(table: &Table, batches: impl Iterator<Item = RecordBatch>) 
     let writers = DataFileWriterBuilder::new(files);
     let spec = metadata.default_partition_spec();
     if spec.is_unpartitioned() {
-        let mut writer = writers.build(None).await.map_err(failed)?;
+        // A table that was partitioned once has another specification without partitions than the first.
+        let key = PartitionKey::new(spec.as_ref().clone(), schema, Struct::empty());
+        let mut writer = writers.build(Some(key)).await.map_err(failed)?;
         for batch in batches.filter(|batch| batch.num_rows() > 0) {
             writer.write(conform(&bridge(&batch)?, &target)?).await.map_err(failed)?;
         }

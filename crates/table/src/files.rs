@@ -62,7 +62,7 @@ pub struct FileSet {
     columns: Vec<Option<ColumnStats>>,
     /// How many rows the files have, deleted ones included.
     rows: UInt64Array,
-    /// How many of these are deleted; NULL for files without deletes.
+    /// How many of these are deleted, 0 if nothing is said; NULL for files without deletes.
     deleted: UInt64Array,
     bytes: u64,
 }
@@ -71,6 +71,19 @@ impl DataFile {
     /// A file that was located.
     pub fn new(located: &Located, size: u64, rows: Option<u64>) -> Self {
         Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None, deletes: None }
+    }
+
+    /// The file as readers take it.
+    pub(crate) fn entry(&self) -> PartitionedFile {
+        // The grant's number is the first part of the path: the reader finds the store by it.
+        let grant = object_store::path::PathPart::from(self.grant.to_string());
+        PartitionedFile::new_from_meta(ObjectMeta {
+            location: Path::from_iter(std::iter::once(grant).chain(self.path.parts())),
+            last_modified: self.made_ms.and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default(),
+            size: self.size,
+            e_tag: None,
+            version: None,
+        })
     }
 }
 
@@ -93,7 +106,7 @@ impl FileSet {
         let mut positions = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, index)| positions[*index] = position);
         let rows: UInt64Array = files.iter().map(|file| file.rows).collect();
-        let deleted = files.iter().map(|file| Some(file.deletes.as_ref()?.rows())).collect();
+        let deleted = files.iter().map(|file| Some(file.deletes.as_ref()?.rows().unwrap_or(0))).collect();
         for (index, values) in &constants {
             stats[*index] = Some(constant_stats(values, &rows));
         }
@@ -252,29 +265,32 @@ fn partitioned_file(
     let total_byte_size = Precision::Inexact(usize::try_from(file.size).unwrap_or(usize::MAX));
     let mut statistics = Statistics { num_rows: rows, total_byte_size, column_statistics };
     if let Some(deletes) = &file.deletes {
-        let deleted = usize::try_from(deletes.rows()).unwrap_or(usize::MAX);
-        statistics = statistics.to_inexact();
+        let deleted = usize::try_from(deletes.rows().unwrap_or(0)).unwrap_or(usize::MAX);
+        statistics = inexact(statistics, at, columns);
         statistics.num_rows = statistics.num_rows.map(|rows| rows.saturating_sub(deleted));
     }
     let values = constants.iter().map(|(_, values)| Ok(ScalarValue::try_from_array(values, at)?));
-    // The grant's number is the first part of the path: the reader finds the store by it.
-    let location = Path::from_iter(
-        std::iter::once(object_store::path::PathPart::from(file.grant.to_string())).chain(file.path.parts()),
-    );
-    let meta = ObjectMeta {
-        location,
-        last_modified: file.made_ms.and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default(),
-        size: file.size,
-        e_tag: None,
-        version: None,
-    };
-    let mut entry = PartitionedFile::new_from_meta(meta);
+    let mut entry = file.entry();
     entry.partition_values = values.collect::<Result<_, Error>>()?;
     entry.statistics = Some(Arc::new(statistics));
     if let Some(deletes) = file.deletes {
         entry.extensions.insert(Deleted { deletes, rows: file.rows });
     }
     Ok(entry)
+}
+
+/// What is known of a file some of whose rows are deleted. What stands in all rows stands in those that are left, and
+/// readers put it there, whatever the file itself holds.
+fn inexact(statistics: Statistics, at: usize, columns: &[Option<ColumnStats>]) -> Statistics {
+    let exact = statistics.column_statistics.clone();
+    let mut statistics = statistics.to_inexact();
+    for ((target, exact), known) in statistics.column_statistics.iter_mut().zip(exact).zip(columns) {
+        let constant = known.as_ref().and_then(|known| known.constant.as_ref());
+        if constant.is_some_and(|constant| constant.value(at)) && exact.null_count == Precision::Exact(0) {
+            *target = exact;
+        }
+    }
+    statistics
 }
 
 fn file_column(at: usize, known: &ColumnStats) -> Result<ColumnStatistics, Error> {
@@ -330,5 +346,70 @@ impl FileSet {
 impl fmt::Debug for FileSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileSet").field("files", &self.files.len()).field("bytes", &self.bytes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BooleanArray, StringViewArray, UInt64Array};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use async_trait::async_trait;
+    use datafusion::common::stats::Precision;
+    use object_store::path::Path;
+    use roaring::RoaringTreemap;
+
+    use super::{ColumnStats, DataFile, FileSet};
+    use crate::{Deletes, Error, Loading};
+
+    #[derive(Debug)]
+    struct Some3;
+
+    #[async_trait]
+    impl Deletes for Some3 {
+        fn id(&self) -> &'static str {
+            "3"
+        }
+
+        fn rows(&self) -> Option<u64> {
+            Some(3)
+        }
+
+        async fn load(&self, _: &Loading) -> Result<RoaringTreemap, Error> {
+            Ok((0..3).collect())
+        }
+    }
+
+    /// The value of a partition stands in the rows that are left, and a file need not hold it.
+    #[test]
+    fn constants_stay_where_rows_are_deleted() {
+        let schema = Arc::new(Schema::new(vec![Field::new("region", DataType::Utf8View, true)]));
+        let file = DataFile {
+            grant: 0,
+            path: Path::from("a.parquet"),
+            size: 100,
+            rows: Some(10),
+            made_ms: None,
+            deletes: Some(Arc::new(Some3)),
+        };
+        let files = vec![file.clone(), file];
+        let values = Arc::new(StringViewArray::from(vec!["EU", "EU"]));
+        let stats = ColumnStats {
+            min: values.clone(),
+            max: values,
+            nulls: UInt64Array::from(vec![0, 0]),
+            constant: Some(BooleanArray::from(vec![true, false])),
+        };
+        let set = FileSet::new(&schema, files, Vec::new(), vec![Some(stats)]).unwrap();
+        let known = set.select(None).into_iter().map(|file| {
+            let statistics = file.statistics.unwrap();
+            let column = &statistics.column_statistics[0];
+            assert_eq!(statistics.num_rows, Precision::Inexact(7));
+            let exact = [column.min_value.is_exact(), column.max_value.is_exact(), column.null_count.is_exact()];
+            exact.map(Option::unwrap)
+        });
+        assert_eq!(known.collect::<Vec<_>>(), [[true; 3], [false; 3]]);
+        assert_eq!(set.rows(), None);
     }
 }

@@ -4,7 +4,8 @@
 //! * [`DomainStores`]: all storage a domain may read; every path is contained to its grants ([`Grant`],
 //!   [`Credentials`], [`Located`]).
 //! * [`TableFormat`], [`OpenTable`], [`FileList`]: what a format implements.
-//! * [`Deletes`]: which rows of a data file are deleted.
+//! * [`Deletes`]: which rows of a data file are deleted; [`vector`]: how deletion vectors lie in files;
+//!   [`Loading`] ([`Charge`], [`Absent`]): what they are read with.
 //! * [`Snapshot`], [`FileSet`]: one version of a table; [`Snapshot::scan`] reads it with DataFusion's own Parquet source.
 //! * [`SameOrder`]: for plans that are made again elsewhere and have to give rows in the same order.
 //! * [`Binding`]: how columns of files are matched to columns of the table.
@@ -25,13 +26,14 @@ mod stores;
 mod tables;
 
 pub mod conformance;
+pub mod vector;
 
 pub use binding::{Binding, FIELD_ID, NameMapping, PHYSICAL_NAME};
 pub use deletes::Deletes;
 pub use error::Error;
 pub use files::{ColumnStats, DataFile, FileSet};
 pub use format::{FileList, OpenTable, TableFormat};
-pub use scan::{Delivery, LakeScanExec, SameOrder};
+pub use scan::{Absent, Charge, Delivery, LakeScanExec, Loading, SameOrder};
 pub use snapshot::{Snapshot, SnapshotParts};
 pub use source::{CatalogRef, Format, Pin, Source};
 pub use stores::{Credentials, DomainStores, Grant, Located, S3Credentials, StoreOptions};

@@ -6,7 +6,7 @@ use arrow::array::BooleanArray;
 use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
-use datafusion::common::config::TableParquetOptions;
+use datafusion::common::config::{ConfigOptions, TableParquetOptions};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DataFusionError, Result};
@@ -31,12 +31,14 @@ mod adapter;
 mod deletes;
 mod exec;
 mod frozen;
+mod loading;
 mod plan;
 mod reader;
 mod rebind;
 
 pub(crate) use deletes::{Deleted, Remains};
 pub use exec::LakeScanExec;
+pub use loading::{Absent, Charge, Loading};
 pub(crate) use reader::Footers;
 
 /// DataFusion wants a registered store for every scan. Ours holds nothing: [`Readers`] knows the real ones, and no plan
@@ -101,10 +103,10 @@ pub(crate) async fn build(
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| DataFusionError::Internal("projection beyond the table's columns".to_owned()))?;
     let mask = prune(session, files, filters)?;
-    let readers = Readers::new(stores.clone(), caches.footers.clone());
+    let readers = Arc::new(Readers::new(stores.clone(), caches.footers.clone()));
     let tasks = session.config().target_partitions();
-    let pool = &session.runtime_env().memory_pool;
-    let mut selected = deletes::leave_out(files.select(mask.as_ref()), &readers, &caches.remains, pool, tasks).await?;
+    let selected = files.select(mask.as_ref());
+    let mut selected = deletes::leave_out(selected, &readers, &caches.remains, session.task_ctx(), tasks).await?;
     if session.config().get_extension::<SameOrder>().is_some() {
         in_same_order(&mut selected);
     }
@@ -115,15 +117,7 @@ pub(crate) async fn build(
     let table = TableSchema::builder(Arc::new(Schema::new(in_files.to_vec())))
         .with_table_partition_cols(constant.to_vec())
         .build();
-    let mut global = session.config_options().execution.parquet.clone();
-    // Read as nanoseconds, INT96 wraps around outside the years 1677 to 2262, and Spark's `9999-12-31` is far outside.
-    global.coerce_int96 = Some("us".to_owned());
-    let options = TableParquetOptions { global, ..TableParquetOptions::new() };
-    let guess = options.global.metadata_size_hint.unwrap_or(FOOTER_GUESS_BYTES);
-    let source = ParquetSource::new(table)
-        .with_table_parquet_options(options)
-        .with_parquet_file_reader_factory(Arc::new(readers))
-        .with_metadata_size_hint(guess);
+    let source = parquet_source(session.config_options(), table, readers);
     let groups = match delivery {
         Delivery::Divided => vec![FileGroup::new(selected)],
         Delivery::InOrder => pieces(selected),
@@ -131,7 +125,7 @@ pub(crate) async fn build(
     // Unless the pieces are told to be the partitions, the optimizer makes of them as many as it has tasks, and all but the
     // first of these would wait.
     let pieces = (delivery == Delivery::InOrder).then(|| Partitioning::UnknownPartitioning(groups.len()));
-    let config = FileScanConfigBuilder::new(NOWHERE.clone(), Arc::new(source))
+    let config = FileScanConfigBuilder::new(NOWHERE.clone(), source)
         .with_file_groups(groups)
         .with_output_partitioning(pieces)
         .with_preserve_order(delivery == Delivery::InOrder)
@@ -144,6 +138,20 @@ pub(crate) async fn build(
         Delivery::Divided => LakeScanExec::divided(divide(session, scan)?),
         Delivery::InOrder => LakeScanExec::in_order(scan, tasks),
     }))
+}
+
+/// How files are read, whatever for.
+fn parquet_source(options: &ConfigOptions, table: TableSchema, readers: Arc<Readers>) -> Arc<ParquetSource> {
+    let mut global = options.execution.parquet.clone();
+    // Read as nanoseconds, INT96 wraps around outside the years 1677 to 2262, and Spark's `9999-12-31` is far outside.
+    global.coerce_int96 = Some("us".to_owned());
+    let options = TableParquetOptions { global, ..TableParquetOptions::new() };
+    let guess = options.global.metadata_size_hint.unwrap_or(FOOTER_GUESS_BYTES);
+    let source = ParquetSource::new(table)
+        .with_table_parquet_options(options)
+        .with_parquet_file_reader_factory(readers)
+        .with_metadata_size_hint(guess);
+    Arc::new(source)
 }
 
 fn in_same_order(files: &mut [PartitionedFile]) {

@@ -288,7 +288,7 @@ async fn vectors_fit_their_data_files() {
     fs::write(table.commit(2), actions.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")).unwrap();
     assert_eq!(table.rows().await.unwrap(), 34);
     let beyond = {
-        let mut bytes = crate::vector::PORTABLE_MAGIC.to_le_bytes().to_vec();
+        let mut bytes = meshgate_table::vector::PORTABLE_MAGIC.to_le_bytes().to_vec();
         roaring::RoaringTreemap::from_iter([3_u64, 20]).serialize_into(&mut bytes).unwrap();
         json!({"storageType": "i", "sizeInBytes": bytes.len(), "cardinality": 2, "pathOrInlineDv": z85::encode(bytes)})
     };

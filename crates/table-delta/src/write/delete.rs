@@ -8,14 +8,14 @@ use std::path::Path;
 use arrow::array::BooleanArray;
 use arrow::record_batch::RecordBatch;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use meshgate_table::Error;
+use meshgate_table::{Error, vector};
 use percent_encoding::percent_decode_str;
 use roaring::RoaringTreemap;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::vector::{FILE_VERSION, PORTABLE_MAGIC};
+use crate::vector::FILE_VERSION;
 
 const FEATURE: &str = "deletionVectors";
 
@@ -50,10 +50,8 @@ pub fn delete(
         let deleted = &before | &matching(&directory.join(decoded(path)?), &mut which)?;
         if deleted.len() > before.len() {
             let offset = file.len();
-            let vector = encode(&deleted)?;
-            file.extend(u32::try_from(vector.len()).map_err(failed)?.to_be_bytes());
-            file.extend(&vector);
-            file.extend(crc32fast::hash(&vector).to_be_bytes());
+            let vector = vector::vector(&deleted).map_err(failed)?;
+            file.extend(vector::framed(&vector).map_err(failed)?);
             vectors.push((add, vector, offset, deleted.len()));
         }
     }
@@ -181,14 +179,6 @@ fn matching(file: &Path, which: &mut impl FnMut(&RecordBatch) -> BooleanArray) -
         first += batch.num_rows() as u64;
     }
     Ok(positions)
-}
-
-fn encode(positions: &RoaringTreemap) -> Result<Vec<u8>, Error> {
-    let mut compact = positions.clone();
-    compact.optimize();
-    let mut bytes = PORTABLE_MAGIC.to_le_bytes().to_vec();
-    compact.serialize_into(&mut bytes).map_err(failed)?;
-    Ok(bytes)
 }
 
 fn padded(mut bytes: Vec<u8>) -> Vec<u8> {

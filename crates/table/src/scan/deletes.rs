@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::access::Access;
+use super::loading::Loading;
 use super::reader::{FooterKey, Readers};
 use crate::{Deletes, Error};
 
@@ -43,7 +46,7 @@ pub(crate) struct Remains {
 struct Key {
     file: FooterKey,
     deletes: Box<str>,
-    deleted: u64,
+    deleted: Option<u64>,
 }
 
 struct Remain {
@@ -67,25 +70,40 @@ impl Remains {
 /// The files with what is to be read of them; those of which nothing is left are gone. `tasks` may read at once.
 pub(crate) async fn leave_out(
     files: Vec<PartitionedFile>,
-    readers: &Readers,
-    remains: &Remains,
-    pool: &Arc<dyn MemoryPool>,
+    readers: &Arc<Readers>,
+    remains: &Arc<Remains>,
+    task: Arc<TaskContext>,
     tasks: usize,
 ) -> Result<Vec<PartitionedFile>> {
     if !files.iter().any(|file| file.extensions.contains::<Deleted>()) {
         return Ok(files);
     }
-    let found = stream::iter(files).map(|file| async move {
-        let Some(deleted) = file.extensions.get_arc::<Deleted>() else { return Ok((file, None)) };
-        let remain = remain(&file, &deleted, readers, remains, pool).await?;
-        Ok::<_, datafusion::error::DataFusionError>((file, Some(remain)))
+    let pool = task.runtime_env().memory_pool.clone();
+    let loading = Arc::new(Loading::new(readers.clone(), task, pool.clone()));
+    let found = stream::iter(files).map(|file| {
+        let (readers, remains, loading) = (readers.clone(), remains.clone(), loading.clone());
+        async move {
+            let Some(deleted) = file.extensions.get_arc::<Deleted>() else { return Ok((file, None)) };
+            let deletes = &deleted.deletes;
+            let key = Key { file: readers.key(&file)?, deletes: deletes.id().into(), deleted: deletes.rows() };
+            if let Some(remain) = remains.cache.get(&key) {
+                return Ok((file, Some(remain)));
+            }
+            let entry = file.clone();
+            // What equality deletes take is a scan of some columns: it is divided among threads like one.
+            let read = SpawnedTask::spawn(async move { remain(&entry, &deleted, &readers, &loading).await });
+            let remain =
+                Arc::new(read.join_unwind().await.map_err(|error| DataFusionError::External(Box::new(error)))??);
+            remains.cache.insert(key, remain.clone());
+            Ok::<_, DataFusionError>((file, Some(remain)))
+        }
     });
     let found: Vec<_> = found.buffered(FILES_AT_ONCE).try_collect().await?;
     let known = || found.iter().filter_map(|(_, remain)| remain.as_ref());
     let kept: usize = known().map(|remain| remain.bytes).sum();
     let opened =
         known().map(|remain| COPIES * remain.runs * size_of::<parquet::arrow::arrow_reader::RowSelector>()).max();
-    let charged = MemoryConsumer::new("Deletes").register(pool);
+    let charged = MemoryConsumer::new("Deletes").register(&pool);
     charged.try_grow(kept + opened.unwrap_or(0) * tasks)?;
     let charged = Arc::new(Charged(charged));
     let left = found.into_iter().filter_map(|(mut file, remain)| {
@@ -101,24 +119,10 @@ pub(crate) async fn leave_out(
     Ok(left.collect())
 }
 
-async fn remain(
-    file: &PartitionedFile,
-    deleted: &Deleted,
-    readers: &Readers,
-    remains: &Remains,
-    pool: &Arc<dyn MemoryPool>,
-) -> Result<Arc<Remain>> {
-    let deletes = &deleted.deletes;
-    let key = Key { file: readers.key(file)?, deletes: deletes.id().into(), deleted: deletes.rows() };
-    if let Some(remain) = remains.cache.get(&key) {
-        return Ok(remain);
-    }
-    // The bytes, and the positions made of them.
-    let read = MemoryConsumer::new("Deletes").register(pool);
-    read.try_grow(usize::try_from(deletes.bytes()).unwrap_or(usize::MAX).saturating_mul(2))?;
-    let positions = deletes.load().await?;
+async fn remain(file: &PartitionedFile, deleted: &Deleted, readers: &Readers, loading: &Loading) -> Result<Remain> {
+    let positions = deleted.deletes.load(loading).await?;
     let wrong = |what: &str| Error::malformed(format!("{}: {what}", file.object_meta.location));
-    if positions.len() != deletes.rows() {
+    if deleted.deletes.rows().is_some_and(|rows| rows != positions.len()) {
         return Err(wrong("not as many deleted rows as the metadata says").into());
     }
     let footer = readers.footer(file).await?;
@@ -128,9 +132,7 @@ async fn remain(
         return Err(wrong("not as many rows as the metadata says").into());
     }
     let Access { plan, rows, runs, bytes } = access;
-    let remain = Arc::new(Remain { plan: Arc::new(plan), rows, runs, bytes });
-    remains.cache.insert(key, remain.clone());
-    Ok(remain)
+    Ok(Remain { plan: Arc::new(plan), rows, runs, bytes })
 }
 
 impl fmt::Debug for Remains {

@@ -12,6 +12,7 @@ use std::path::Path;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use meshgate_table_delta::VectorStorage;
+use meshgate_table_iceberg::Deletion;
 
 use super::canary;
 use crate::{Product, World, WorldBuilder, rows_text};
@@ -157,10 +158,11 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
     remove_last(&path);
     parts(&path, batch(&[new, among].concat())).await;
     delete_among(&path, among);
-    for people in [old, new] {
-        let path = world.data("lake", "parts");
-        meshgate_table_iceberg::write(&path, [batch(people)], &["region"]).await.expect("an Iceberg table");
+    let path = world.data("lake", "parts");
+    for people in [batch(old), batch(apart), batch(&[new, among].concat())] {
+        meshgate_table_iceberg::write(&path, [people], &["region"]).await.expect("an Iceberg table");
     }
+    erase(&path, apart, among).await;
     let world = world.start().await.expect("a valid mesh");
     if secrets.asked {
         ask_as_others(&world).await;
@@ -176,6 +178,26 @@ fn delete_among(table: &Path, people: &[Person]) {
         known.iter().map(|id| id.map(|id| ids.contains(&id))).collect()
     };
     meshgate_table_delta::delete(table, VectorStorage::Relative, is_gone).expect("a version");
+}
+
+/// Deletes people of an Iceberg table in all ways of the format, some of them in two.
+async fn erase(table: &Path, apart: &[Person], among: &[Person]) {
+    let third = among.len() / 3;
+    let ways: [(Deletion<'_>, &[Person]); 5] = [
+        (Deletion::Positions, apart),
+        (Deletion::PositionsByFile, &among[..third]),
+        (Deletion::Equality(&["id"]), &among[third..2 * third]),
+        (Deletion::Vectors, &among[2 * third..]),
+        (Deletion::Equality(&["id", "region"]), among),
+    ];
+    for (way, people) in ways {
+        let ids: BTreeSet<i64> = people.iter().map(|person| person.id).collect();
+        let is_gone = |batch: &RecordBatch| {
+            let known = batch.column_by_name("id").expect("a column").as_primitive::<Int64Type>();
+            known.iter().map(|id| id.map(|id| ids.contains(&id))).collect()
+        };
+        meshgate_table_iceberg::delete(table, way, is_gone).await.expect("a snapshot");
+    }
 }
 
 /// Deletes all rows of the last version of a Delta table: the next version removes its files.
