@@ -14,8 +14,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use crate::scan::Deleted;
-use crate::{Deletes, Error, Located};
+use crate::scan::{Deleted, Loose};
+use crate::{Binding, Deletes, Error, Located};
 
 /// One data file.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct DataFile {
     /// When it was made, in milliseconds since 1970, if the metadata says: a table that was made anew may use the names
     /// of the old one.
     pub made_ms: Option<i64>,
+    /// The store's tag of its content, if it came with a listing.
+    pub e_tag: Option<String>,
     /// Which of its rows are deleted. [`Self::rows`] counts them.
     pub deletes: Option<Arc<dyn Deletes>>,
 }
@@ -65,12 +67,14 @@ pub struct FileSet {
     /// How many of these are deleted; NULL for files without deletes.
     deleted: UInt64Array,
     bytes: u64,
+    /// For files that no log speaks for.
+    loose: Option<Arc<Loose>>,
 }
 
 impl DataFile {
     /// A file that was located.
     pub fn new(located: &Located, size: u64, rows: Option<u64>) -> Self {
-        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None, deletes: None }
+        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None, e_tag: None, deletes: None }
     }
 }
 
@@ -112,7 +116,15 @@ impl FileSet {
         let scan_schema =
             Arc::new(Schema::new(order.iter().map(|index| schema.fields()[*index].clone()).collect::<Vec<_>>()));
         let file_columns = order.len() - constants.len();
-        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, deleted, bytes })
+        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, deleted, bytes, loose: None })
+    }
+
+    /// The same files, but as no log speaks for them: each is compared with the table's columns when it is opened, and
+    /// with what was listed whenever it is read.
+    pub fn without_log(mut self, table: &str, binding: &Binding) -> Self {
+        let fields = self.scan_schema.fields()[..self.file_columns].to_vec();
+        self.loose = Some(Arc::new(Loose::new(table, fields.into(), binding.clone())));
+        self
     }
 
     /// How many files there are.
@@ -133,8 +145,17 @@ impl FileSet {
     /// The number of rows, if it is known of every file and none has deletes: what a log says of those is not checked
     /// before they are read.
     pub fn rows(&self) -> Option<u64> {
-        let exact = self.rows.null_count() == 0 && self.deleted.null_count() == self.len();
+        let exact = self.rows.null_count() == 0 && self.is_whole();
         exact.then(|| self.rows.values().iter().sum())
+    }
+
+    /// Whether nothing of the files is deleted.
+    pub fn is_whole(&self) -> bool {
+        self.deleted.null_count() == self.len()
+    }
+
+    pub(crate) fn loose(&self) -> Option<&Arc<Loose>> {
+        self.loose.as_ref()
     }
 
     pub(crate) fn scan_schema(&self) -> &SchemaRef {
@@ -265,7 +286,7 @@ fn partitioned_file(
         location,
         last_modified: file.made_ms.and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default(),
         size: file.size,
-        e_tag: None,
+        e_tag: file.e_tag,
         version: None,
     };
     let mut entry = PartitionedFile::new_from_meta(meta);

@@ -31,12 +31,16 @@ mod adapter;
 mod deletes;
 mod exec;
 mod frozen;
+mod loose;
 mod plan;
 mod reader;
 mod rebind;
 
 pub(crate) use deletes::{Deleted, Remains};
 pub use exec::LakeScanExec;
+pub(crate) use loose::Loose;
+pub use loose::stored_columns;
+pub use plan::loses_nothing;
 pub(crate) use reader::Footers;
 
 /// DataFusion wants a registered store for every scan. Ours holds nothing: [`Readers`] knows the real ones, and no plan
@@ -101,7 +105,7 @@ pub(crate) async fn build(
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| DataFusionError::Internal("projection beyond the table's columns".to_owned()))?;
     let mask = prune(session, files, filters)?;
-    let readers = Readers::new(stores.clone(), caches.footers.clone());
+    let readers = Readers::new(stores.clone(), caches.footers.clone()).of(files.loose());
     let tasks = session.config().target_partitions();
     let pool = &session.runtime_env().memory_pool;
     let mut selected = deletes::leave_out(files.select(mask.as_ref()), &readers, &caches.remains, pool, tasks).await?;

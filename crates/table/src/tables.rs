@@ -155,6 +155,7 @@ impl Entry {
     fn fresh(&self, stores: &Arc<DomainStores>, oldest: Instant) -> Option<Arc<Snapshot>> {
         let latest = self.latest.read();
         let latest = latest.as_ref().filter(|known| Arc::ptr_eq(&known.stores, stores) && known.asked >= oldest)?;
+        let latest = Some(latest).filter(|latest| !latest.snapshot.is_outdated())?;
         Some(latest.snapshot.clone())
     }
 }
