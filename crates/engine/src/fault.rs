@@ -5,6 +5,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
 use meshgate_govern::functions;
 use meshgate_model::{PublicText, mutant};
 
@@ -142,6 +143,15 @@ fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
         DataFusionError::Context(words, inner) => {
             return own(*inner).map_err(|inner| DataFusionError::Context(words, Box::new(inner)));
         }
+        // What the reader of a file says passes through the Parquet library.
+        DataFusionError::ParquetError(error) => match *error {
+            ParquetError::External(inner) if inner.is::<meshgate_table::Error>() => inner,
+            other => return Err(DataFusionError::ParquetError(Box::new(other))),
+        },
+        DataFusionError::ArrowError(error, trace) => match *error {
+            ArrowError::ExternalError(inner) if inner.is::<meshgate_table::Error>() => inner,
+            other => return Err(DataFusionError::ArrowError(Box::new(other), trace)),
+        },
         other => return Err(other),
     };
     let inner = match inner.downcast::<meshgate_govern::Error>() {

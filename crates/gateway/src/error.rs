@@ -41,6 +41,18 @@ pub enum Error {
         /// The table.
         name: String,
     },
+    /// Time travel on a product's table that keeps no log.
+    #[error("{table} has no versions")]
+    NoVersions {
+        /// The table.
+        table: TableAddress,
+    },
+    /// A table without a log whose files are no longer those that a transaction or a query began with.
+    #[error("the files of {table} have changed")]
+    FilesChanged {
+        /// The table.
+        table: TableAddress,
+    },
     /// A domain or product whose documents or rules are broken.
     #[error("{scope} is out of service: {}", reasons.join("; "))]
     OutOfService {
@@ -114,9 +126,10 @@ impl Failure for Error {
             Self::Draining => Fault::Unavailable,
             Self::UnknownOption { .. } | Self::InvalidOption { .. } => Fault::Invalid,
             Self::UnknownPurpose { .. } | Self::NoSessionStatement | Self::NoHistory { .. } => Fault::Invalid,
+            Self::NoVersions { .. } => Fault::Invalid,
             Self::OutOfService { .. } | Self::NotReadable { .. } => Fault::Unavailable,
             Self::Revoked => Fault::Denied,
-            Self::Moved { .. } => Fault::Conflict,
+            Self::Moved { .. } | Self::FilesChanged { .. } => Fault::Conflict,
             Self::TooManySnapshots { .. } => Fault::Limited,
             Self::Internal { .. } => Fault::Internal,
             Self::Below(error) => error.fault(),
@@ -137,6 +150,14 @@ impl Failure for Error {
             Self::NoSessionStatement => PublicText::new("the statement changes no session"),
             Self::NoHistory { name } => {
                 PublicText::new(format!("`{name}` is a table of the gateway and has no versions"))
+            }
+            Self::NoVersions { table } => PublicText::new(format!(
+                "`{}` is read without FOR VERSION or TIMESTAMP: Parquet directories have no versions",
+                table.policy_id()
+            )),
+            Self::FilesChanged { table } => {
+                PublicText::new(format!("the files of `{}` have changed since the query began", table.policy_id()))
+                    .hint("begin another transaction, or run the statement again")
             }
             Self::OutOfService { scope, reasons, owner } => {
                 let text = PublicText::new(format!("{scope} is out of service"));

@@ -4,7 +4,7 @@
 //!   provider that an engine accepts. What it hides does not exist above it.
 //! * [`GovernedTable::listing`]: rows that the gateway made itself for one principal (system tables).
 //! * [`check`]: the same translation and typing at load time, against the contract's types.
-//! * [`breaches`], [`promised_type`]: what a contract promises, and where the stored table does not keep it.
+//! * [`breaches`], [`promised_type`], [`told_type`]: what a contract promises, and where the stored table does not keep it.
 //! * [`functions`]: the allow-list of functions.
 //!
 //! From the bottom up a governed scan is: the format's scan of the columns needed; the policy filter; and
@@ -48,7 +48,7 @@ pub use check::check;
 pub use entitlement::{EntitlementTable, Entitlements};
 pub use error::Error;
 pub use governor::{GovernRequest, Governor, QueryScope};
-pub use promise::promised_type;
+pub use promise::{promised_type, told_type};
 pub use table::{GovernedTable, Lineage};
 
 /// The session that a query is planned in; crates that only pass it on need no name of the library.

@@ -38,6 +38,9 @@ pub struct Lineage {
     pub product_version: String,
     /// The snapshot that is read.
     pub snapshot: String,
+    /// Whether the snapshot may be told to the principal. SECURITY: one that is made of the files alone is made of hidden
+    /// rows too: it would be another with other ones.
+    pub snapshot_is_public: bool,
     /// The policies that decided about the table and its columns, sorted.
     pub policies: Vec<PolicyRef>,
     /// The policies that decided about the rows, if not all are visible.
@@ -134,7 +137,7 @@ impl Stored {
     fn hides(&self) -> Hides {
         let plain = self.columns.iter().filter(|expr| matches!(expr, Expr::Column(_))).count();
         Hides {
-            rows: self.filter.is_some() || self.snapshot.exact_rows().is_none(),
+            rows: self.filter.is_some() || !self.snapshot.is_whole(),
             values: plain < self.columns.len() || plain < self.snapshot.schema().fields().len(),
         }
     }

@@ -316,6 +316,9 @@ fn file_column(at: usize, known: &ColumnStats) -> Result<ColumnStatistics, Error
     Ok(statistics)
 }
 
+/// Stands for the number of rows of a file that says none: no known number of NULLs is like it.
+const UNKNOWN_ROWS: u64 = u64::MAX;
+
 impl PruningStatistics for FileSet {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         Some(self.known(column)?.min.clone())
@@ -330,11 +333,17 @@ impl PruningStatistics for FileSet {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        Some(Arc::new(self.known(column)?.nulls.clone()))
+        let known = self.known(column)?;
+        let Some(constant) = &known.constant else { return Some(Arc::new(known.nulls.clone())) };
+        // A constant NULL is in all rows, however many these are.
+        let all_null = |at: usize| constant.value(at) && known.min.is_null(at);
+        let nulls = known.nulls.iter().enumerate();
+        let nulls = nulls.map(|(at, nulls)| nulls.or_else(|| all_null(at).then_some(UNKNOWN_ROWS)));
+        Some(Arc::new(nulls.collect::<UInt64Array>()))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(self.rows.clone()))
+        Some(Arc::new(self.rows.iter().map(|rows| Some(rows.unwrap_or(UNKNOWN_ROWS))).collect::<UInt64Array>()))
     }
 
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {

@@ -77,6 +77,11 @@ impl Snapshot {
         self.files.get().is_some_and(|files| files.is_whole())
     }
 
+    /// Whether its version is one of a log; not before the files are listed.
+    pub fn keeps_log(&self) -> bool {
+        self.files.get().is_some_and(|files| files.loose().is_none())
+    }
+
     /// Whether a file was found to be another than the one that was listed.
     pub(crate) fn is_outdated(&self) -> bool {
         self.files.get().and_then(|files| files.loose()).is_some_and(|loose| loose.is_outdated())

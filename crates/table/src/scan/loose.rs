@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use datafusion::common::DataFusionError;
 use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use object_store::path::Path;
 use parquet::arrow::parquet_to_arrow_schema;
@@ -67,13 +68,19 @@ pub async fn stored_columns(table: &str, stores: &Arc<DomainStores>, file: DataF
     let files = FileSet::new(&none, vec![file], Vec::new(), Vec::new())?.without_log(table, &Binding::Name);
     let readers = Readers::new(stores.clone(), Arc::new(Footers::new(0))).of(files.loose());
     let [file] = &files.select(None)[..] else { return Err(Error::malformed("a file that is none")) };
-    let footer = readers.footer(file).await?;
+    let footer = readers.footer(file).await.map_err(ours)?;
     let misfit = |reason: String| Error::Misfit { table: table.to_owned(), file: path.to_string(), reason };
     let found = file_schema(&footer)?;
     match twice(found.fields()) {
         Some(name) => Err(misfit(format!("it has two columns `{name}`"))),
         None => Ok(Arc::new(Schema::new(found.fields().iter().map(plain).collect::<Vec<_>>()))),
     }
+}
+
+/// The error as it was before DataFusion took it.
+fn ours(error: DataFusionError) -> Error {
+    let DataFusionError::External(inner) = error else { return Error::Plan(error) };
+    inner.downcast::<Error>().map_or_else(|inner| Error::Plan(DataFusionError::External(inner)), |ours| *ours)
 }
 
 /// The schema that the scan will see.

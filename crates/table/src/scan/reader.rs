@@ -103,7 +103,7 @@ impl Readers {
         // The path as its store has it: for the operator.
         let path = reader.key.path.clone();
         let footer = reader.get_metadata(None).await;
-        footer.map_err(|error| Error::format("reading a footer", DataFileError { path, error }).into())
+        footer.map_err(|error| own(error).unwrap_or_else(|error| Error::format("reading a footer", DataFileError { path, error })).into())
     }
 
     fn find(&self, file: &PartitionedFile) -> Result<(&Arc<dyn ObjectStore>, FooterKey)> {
@@ -258,6 +258,12 @@ impl MetadataFetch for Fetch<'_> {
     fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         self.0.get_bytes(range)
     }
+}
+
+/// What [`own_error`] was given.
+fn own(error: ParquetError) -> std::result::Result<Error, ParquetError> {
+    let ParquetError::External(inner) = error else { return Err(error) };
+    inner.downcast().map(|ours| *ours).map_err(ParquetError::External)
 }
 
 fn own_error(error: Error) -> ParquetError {
