@@ -9,6 +9,7 @@
 //! * `handles`: forged tickets and handles; releases do not mix.
 //! * `incidents`: what real systems leaked, by number.
 //! * `layout`: how the bytes of what is hidden lie tells nothing.
+//! * `loose`: directories of Parquet files.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
@@ -23,6 +24,7 @@ mod fuzz;
 mod handles;
 mod incidents;
 mod layout;
+mod loose;
 mod mesh;
 mod policies;
 mod probes;

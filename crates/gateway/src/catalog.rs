@@ -38,11 +38,15 @@ impl Catalog for Reach {
         name: &TableName,
         pin: &Pin,
     ) -> Result<Option<Arc<GovernedTable>>, Box<dyn Failure>> {
-        if let Some(listing) = system::table(&self.view, &self.options, name) {
+        let listing = system::table(&self.view, &self.options, name).map(GovernedTable::listing).or_else(|| {
+            let versions = system::Versions::asked(&self.view, &self.tables, name)?;
+            Some(GovernedTable::asked(Arc::new(versions)))
+        });
+        if let Some(listing) = listing {
             if *pin != Pin::Latest {
                 return Err(Box::new(Error::NoHistory { name: name.to_string() }));
             }
-            return Ok(Some(Arc::new(GovernedTable::listing(listing))));
+            return Ok(Some(Arc::new(listing)));
         }
         self.product_table(session, name, pin).await.map_err(|error| Box::new(error) as Box<dyn Failure>)
     }

@@ -75,6 +75,12 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// More tables whose versions are listed than are opened for one query.
+    #[error("versions of more than {max} tables in one query")]
+    TooManyTables {
+        /// The limit.
+        max: usize,
+    },
     /// A table on a kind of server that the gateway does not read.
     #[error("{table} is stored as `{kind}`, which the gateway does not read")]
     NotReadable {
@@ -130,7 +136,7 @@ impl Failure for Error {
             Self::OutOfService { .. } | Self::NotReadable { .. } => Fault::Unavailable,
             Self::Revoked => Fault::Denied,
             Self::Moved { .. } | Self::FilesChanged { .. } => Fault::Conflict,
-            Self::TooManySnapshots { .. } => Fault::Limited,
+            Self::TooManySnapshots { .. } | Self::TooManyTables { .. } => Fault::Limited,
             Self::Internal { .. } => Fault::Internal,
             Self::Below(error) => error.fault(),
             Self::InQuery { source, .. } => source.fault(),
@@ -176,6 +182,10 @@ impl Failure for Error {
             }
             Self::TooManySnapshots { max } => {
                 PublicText::new(format!("a transaction reads {max} tables at most")).hint("end it and begin another")
+            }
+            Self::TooManyTables { max } => {
+                PublicText::new(format!("versions of {max} tables are listed at most in one query"))
+                    .hint("compare `domain`, `product` or `table_name` with a text")
             }
             Self::Internal { .. } => PublicText::internal(),
             Self::Below(error) => error.public(),

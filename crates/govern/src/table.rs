@@ -1,5 +1,6 @@
 //! The governed table: what a plan may reach.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,16 +10,18 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use meshgate_model::{TableAddress, mutant};
+use meshgate_model::{Failure, TableAddress, mutant};
 use meshgate_policy::PolicyRef;
 use meshgate_table::{Delivery, Snapshot};
 
 use crate::leakproof::is_leakproof;
 use crate::operator::{GovernedExec, Hides};
 use crate::total::{self, Total};
+use crate::wanted::Wanted;
+use crate::Error;
 
 /// A table as one principal may see it. Made by [`crate::Governor::govern`], or by [`GovernedTable::listing`] of rows
 /// that the gateway itself made for the principal.
@@ -55,6 +58,16 @@ pub struct Lineage {
 pub(crate) enum Body {
     Stored(Stored),
     Listed(RecordBatch),
+    Asked(Arc<dyn Listing>),
+}
+
+/// Rows that the gateway makes for one principal when a query reads them, and that hold only what it may see.
+#[async_trait]
+pub trait Listing: Send + Sync + Debug {
+    /// Their columns.
+    fn schema(&self) -> SchemaRef;
+    /// All rows that may be wanted; others may come too.
+    async fn rows(&self, wanted: &Wanted) -> Result<RecordBatch, Box<dyn Failure>>;
 }
 
 #[derive(Debug)]
@@ -70,6 +83,11 @@ impl GovernedTable {
     /// Rows that were made for one principal and hold only what it may see.
     pub fn listing(rows: RecordBatch) -> Self {
         Self { schema: rows.schema(), body: Body::Listed(rows), lineage: None }
+    }
+
+    /// The same, made when they are read: what the query's filters ask for.
+    pub fn asked(listing: Arc<dyn Listing>) -> Self {
+        Self { schema: listing.schema(), body: Body::Asked(listing), lineage: None }
     }
 
     /// Where the rows come from; `None` for a listing.
@@ -174,6 +192,7 @@ impl TableProvider for GovernedTable {
                     TableProviderFilterPushDown::Inexact
                 }
             }
+            Body::Asked(_) if Wanted::by(std::slice::from_ref(*filter)).narrows() => TableProviderFilterPushDown::Inexact,
             _ => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(verdict).collect())
@@ -189,6 +208,13 @@ impl TableProvider for GovernedTable {
         match &self.body {
             Body::Listed(rows) => {
                 let rows = vec![vec![rows.clone()]];
+                Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
+            }
+            Body::Asked(listing) => {
+                let rows = listing.rows(&Wanted::by(filters)).await.map_err(|error| {
+                    DataFusionError::External(Box::new(Error::Listing(error)))
+                })?;
+                let rows = vec![vec![rows]];
                 Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
             }
             Body::Stored(stored) => {

@@ -14,6 +14,7 @@ mod catalog;
 mod container;
 mod directory;
 mod files;
+mod history;
 mod schema;
 mod table;
 mod values;

@@ -3,7 +3,7 @@
 //! * [`Source`], [`CatalogRef`], [`Layout`], [`Format`], [`Pin`]: which table, and which of its versions.
 //! * [`DomainStores`]: all storage a domain may read; every path is contained to its grants ([`Grant`],
 //!   [`Credentials`], [`Located`]).
-//! * [`TableFormat`], [`OpenTable`], [`FileList`]: what a format implements.
+//! * [`TableFormat`], [`OpenTable`], [`FileList`], [`PastVersion`]: what a format implements.
 //! * [`Deletes`]: which rows of a data file are deleted.
 //! * [`Snapshot`], [`FileSet`]: one version of a table; [`Snapshot::scan`] reads it with DataFusion's own Parquet source.
 //! * [`SameOrder`]: for plans that are made again elsewhere and have to give rows in the same order.
@@ -31,7 +31,7 @@ pub use binding::{Binding, FIELD_ID, NameMapping, PHYSICAL_NAME};
 pub use deletes::Deletes;
 pub use error::Error;
 pub use files::{ColumnStats, DataFile, FileSet};
-pub use format::{FileList, OpenTable, TableFormat};
+pub use format::{FileList, OpenTable, PastVersion, TableFormat};
 pub use scan::{Delivery, LakeScanExec, SameOrder, loses_nothing, stored_columns};
 pub use snapshot::{Snapshot, SnapshotParts};
 pub use source::{CatalogRef, Format, Layout, Pin, Source};
