@@ -59,10 +59,10 @@ async fn rows_and_masks_hold_for_parquet_directories() {
     let analyst = world.user("analyst", &["analysts"], &[("region", "EU")]).await;
     let steward = world.user("steward", &["stewards"], &[]).await;
     for (sql, expected) in [
-        ("SELECT id, page, region, day FROM crm.web.visits WHERE id < 2 ORDER BY id", vec![
-            "0\txxxxxxxxxxxxxx0000\tEU\t2024-01-01".to_owned(),
-            "1\txxxxxxxxxxxxxx0001\tEU\t2024-01-02".to_owned(),
-        ]),
+        (
+            "SELECT id, page, region, day FROM crm.web.visits WHERE id < 2 ORDER BY id",
+            vec!["0\txxxxxxxxxxxx-0000\tEU\t2024-01-01".to_owned(), "1\txxxxxxxxxxxx-0001\tEU\t2024-01-02".to_owned()],
+        ),
         ("SELECT count(*), min(id), max(id) FROM crm.web.visits", vec!["6\t0\t5".to_owned()]),
         ("SELECT count(*) FROM crm.web.visits WHERE region <> 'EU'", vec!["0".to_owned()]),
         ("SELECT count(*) FROM crm.web.visits WHERE day = DATE '2024-01-02'", vec!["3".to_owned()]),

@@ -14,6 +14,7 @@
 //! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, deadlines, cancellation, time travel, sessions.
+//! * `versions`: `meshgate.catalog.snapshots`.
 //! * `wire`: Flight SQL as it travels, each line of the checklist, and what drivers do.
 
 mod attack;
@@ -30,4 +31,5 @@ mod policies;
 mod probes;
 mod slt;
 mod spine;
+mod versions;
 mod wire;

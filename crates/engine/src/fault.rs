@@ -5,7 +5,6 @@
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use datafusion::parquet::errors::ParquetError;
 use meshgate_govern::functions;
 use meshgate_model::{PublicText, mutant};
 
@@ -122,6 +121,9 @@ const SPILL_LIMIT: &str = "max_temp_directory_size";
 
 /// The error, if it is DataFusion's and about anything but memory.
 fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
+    if let Some(of_files) = of_files(&error) {
+        return Err(Error::Below(Box::new(of_files)));
+    }
     match own(error) {
         Ok(ours) => Err(ours),
         Err(error) => match error.find_root() {
@@ -136,6 +138,18 @@ fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
     }
 }
 
+/// What the reader of a file says of it: that passes through other libraries, and several tasks may share it.
+fn of_files(error: &DataFusionError) -> Option<meshgate_table::Error> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(ours) = error.downcast_ref::<meshgate_table::Error>() {
+            return ours.of_files();
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// Errors that went through DataFusion and come from our own crates.
 fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
     let inner = match error {
@@ -143,15 +157,6 @@ fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
         DataFusionError::Context(words, inner) => {
             return own(*inner).map_err(|inner| DataFusionError::Context(words, Box::new(inner)));
         }
-        // What the reader of a file says passes through the Parquet library.
-        DataFusionError::ParquetError(error) => match *error {
-            ParquetError::External(inner) if inner.is::<meshgate_table::Error>() => inner,
-            other => return Err(DataFusionError::ParquetError(Box::new(other))),
-        },
-        DataFusionError::ArrowError(error, trace) => match *error {
-            ArrowError::ExternalError(inner) if inner.is::<meshgate_table::Error>() => inner,
-            other => return Err(DataFusionError::ArrowError(Box::new(other), trace)),
-        },
         other => return Err(other),
     };
     let inner = match inner.downcast::<meshgate_govern::Error>() {

@@ -89,8 +89,8 @@ impl Reach {
 
     /// The version that was settled for this statement, or the one that is asked for, which is settled with it.
     async fn snapshot(&self, address: &TableAddress, table: &Table, asked: &Pin) -> Result<Arc<Snapshot>, Error> {
-        let source = source_of(table)
-            .map_err(|kind| Error::NotReadable { table: address.clone(), kind: kind.to_owned() })?;
+        let source =
+            source_of(table).map_err(|kind| Error::NotReadable { table: address.clone(), kind: kind.to_owned() })?;
         let has_versions = source.format.has_versions();
         if *asked != Pin::Latest && !has_versions {
             return Err(Error::NoVersions { table: address.clone() });
@@ -104,7 +104,8 @@ impl Reach {
         if let Some(known) = self.snapshots.find(address, asked) {
             let version = settle(known)?;
             let found = open(&Pin::Version(version)).await;
-            return found.map_err(|error| if has_versions { error } else { Error::FilesChanged { table: address.clone() } });
+            return found
+                .map_err(|error| if has_versions { error } else { Error::FilesChanged { table: address.clone() } });
         }
         let found = open(asked).await?;
         let version = settle(Version { version: found.version().to_owned(), place })?;

@@ -245,7 +245,6 @@ fn layout(table: &Table) -> Layout {
     let partitions =
         partitions.map(|column| (column.physical_name.clone(), meshgate_govern::promised_type(column))).collect();
     let in_files = table.columns.iter().filter(|column| !table.partition_by.contains(&column.name));
-    let columns =
-        in_files.map(|column| (column.physical_name.clone(), meshgate_govern::told_type(column))).collect();
+    let columns = in_files.map(|column| (column.physical_name.clone(), meshgate_govern::told_type(column))).collect();
     Layout { table: table.address.policy_id(), partitions, columns }
 }

@@ -19,8 +19,8 @@ use crate::SessionOptions;
 use crate::caller::View;
 
 pub(crate) use information::schemata;
-pub(crate) use snapshots::Versions;
 pub(crate) use keys::{foreign_keys, primary_key};
+pub(crate) use snapshots::Versions;
 
 /// The catalog of the gateway's own tables.
 pub(crate) const CATALOG: &str = "meshgate";

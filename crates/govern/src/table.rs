@@ -17,11 +17,11 @@ use meshgate_model::{Failure, TableAddress, mutant};
 use meshgate_policy::PolicyRef;
 use meshgate_table::{Delivery, Snapshot};
 
+use crate::Error;
 use crate::leakproof::is_leakproof;
 use crate::operator::{GovernedExec, Hides};
 use crate::total::{self, Total};
 use crate::wanted::Wanted;
-use crate::Error;
 
 /// A table as one principal may see it. Made by [`crate::Governor::govern`], or by [`GovernedTable::listing`] of rows
 /// that the gateway itself made for the principal.
@@ -192,7 +192,9 @@ impl TableProvider for GovernedTable {
                     TableProviderFilterPushDown::Inexact
                 }
             }
-            Body::Asked(_) if Wanted::by(std::slice::from_ref(*filter)).narrows() => TableProviderFilterPushDown::Inexact,
+            Body::Asked(_) if Wanted::by(std::slice::from_ref(*filter)).narrows() => {
+                TableProviderFilterPushDown::Inexact
+            }
             _ => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(verdict).collect())
@@ -211,9 +213,10 @@ impl TableProvider for GovernedTable {
                 Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
             }
             Body::Asked(listing) => {
-                let rows = listing.rows(&Wanted::by(filters)).await.map_err(|error| {
-                    DataFusionError::External(Box::new(Error::Listing(error)))
-                })?;
+                let rows = listing
+                    .rows(&Wanted::by(filters))
+                    .await
+                    .map_err(|error| DataFusionError::External(Box::new(Error::Listing(error))))?;
                 let rows = vec![vec![rows]];
                 Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
             }

@@ -13,6 +13,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Rows with one value in each of these columns.
+    pub fn only(values: &[(&str, &str)]) -> Self {
+        let each = |(column, value): &(&str, &str)| ((*column).to_owned(), BTreeSet::from([(*value).to_owned()]));
+        Self { values: values.iter().map(each).collect() }
+    }
+
     /// By filters that all have to hold. What is no comparison of a column with texts asks for nothing less.
     pub(crate) fn by(filters: &[Expr]) -> Self {
         let mut wanted = Self::default();
@@ -97,7 +103,8 @@ mod tests {
             (vec![!a()], "abc", false),
             (vec![col("t.c").eq(lit(1))], "abc", false),
             (vec![col("t.c").like(lit("a"))], "abc", false),
-        ] as [(Vec<Expr>, &str, bool); 12] {
+        ] as [(Vec<Expr>, &str, bool); 12]
+        {
             let wanted = Wanted::by(&filters);
             let found: String = ["a", "b", "c"].into_iter().filter(|value| wanted.takes("c", value)).collect();
             assert_eq!((found.as_str(), wanted.fixes("c")), (taken, fixed), "{filters:?}");

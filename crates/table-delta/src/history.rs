@@ -91,7 +91,8 @@ pub(crate) async fn versions(
     let each = async |(version, written_ms): (u64, i64)| {
         let info = info(table, version).await?;
         let said = info.as_ref().and_then(|info| info["inCommitTimestamp"].as_i64());
-        let made_ms = said.filter(|_| in_commit.is_some_and(|in_commit| in_commit.dates(version))).unwrap_or(written_ms);
+        let made_ms =
+            said.filter(|_| in_commit.is_some_and(|in_commit| in_commit.dates(version))).unwrap_or(written_ms);
         Ok(PastVersion {
             version: version.to_string(),
             timestamp: Some(Instant(made_ms.saturating_mul(1_000))),

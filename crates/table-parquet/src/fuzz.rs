@@ -117,22 +117,25 @@ fn fuzz_parquet_footer() {
 fn fuzz_partition_name() {
     let house = House::build(true);
     let table = house.root.path().join("domain/table");
-    let words = ["=", "region=", "%2e%2e%2f", "..%2f..%2fother", "%00", "%FF", "%", "__HIVE_DEFAULT_PARTITION__", "_", "."];
+    let words =
+        ["=", "region=", "%2e%2e%2f", "..%2f..%2fother", "%00", "%FF", "%", "__HIVE_DEFAULT_PARTITION__", "_", "."];
     assert_eq!(house.read().as_deref(), Ok("rows"), "before anything is changed");
     let file = fs::read(table.join("region=EU/a.parquet")).expect("a file");
-    Fuzz::text("partition_name").input(b"region=EU%20x/part-0.parquet".to_vec()).words(words).inputs(300).run(|input| {
-        let name = String::from_utf8_lossy(input).replace('\0', "%00");
-        let mut parts = name.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..");
-        let Some(first) = parts.next() else { return Ok("no name".to_owned()) };
-        let path = parts.fold(table.join(first), |path, part| path.join(part));
-        if table.join(first).exists() {
-            return Ok("a name of the table".to_owned());
-        }
-        // Not every name can be that of a file.
-        let made = path.parent().map(fs::create_dir_all).is_some_and(|made| made.is_ok());
-        let read = if made && fs::write(&path, &file).is_ok() { house.read() } else { Ok("no file".to_owned()) };
-        let _ = fs::remove_dir_all(table.join(first));
-        let _ = fs::remove_file(table.join(first));
-        read
-    });
+    Fuzz::text("partition_name").input(b"region=EU%20x/part-0.parquet".to_vec()).words(words).inputs(300).run(
+        |input| {
+            let name = String::from_utf8_lossy(input).replace('\0', "%00");
+            let mut parts = name.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..");
+            let Some(first) = parts.next() else { return Ok("no name".to_owned()) };
+            let path = parts.fold(table.join(first), |path, part| path.join(part));
+            if table.join(first).exists() {
+                return Ok("a name of the table".to_owned());
+            }
+            // Not every name can be that of a file.
+            let made = path.parent().map(fs::create_dir_all).is_some_and(|made| made.is_ok());
+            let read = if made && fs::write(&path, &file).is_ok() { house.read() } else { Ok("no file".to_owned()) };
+            let _ = fs::remove_dir_all(table.join(first));
+            let _ = fs::remove_file(table.join(first));
+            read
+        },
+    );
 }

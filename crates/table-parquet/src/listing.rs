@@ -59,7 +59,11 @@ impl Lister<'_> {
             return Ok(Listing { files: vec![file] });
         }
         let mut files = Vec::new();
-        if self.root.local { self.walk(&mut files).await? } else { self.list_flat(&mut files).await? }
+        if self.root.local {
+            self.walk(&mut files).await?
+        } else {
+            self.list_flat(&mut files).await?
+        }
         if files.is_empty() {
             return Err(Error::NotFound { format: "Parquet", place: self.root.url.clone() });
         }
@@ -142,7 +146,8 @@ impl Lister<'_> {
         }
         let partition = self.layout.partitions.get(depth);
         // A column may be called as a hidden name begins.
-        let declared = partition.is_some_and(|(key, _)| name.strip_prefix(key.as_str()).is_some_and(|r| r.starts_with('=')));
+        let declared =
+            partition.is_some_and(|(key, _)| name.strip_prefix(key.as_str()).is_some_and(|r| r.starts_with('=')));
         Ok(declared || !is_hidden(name))
     }
 

@@ -49,8 +49,7 @@ impl ParquetTable {
     /// The files of now. INVARIANT: a snapshot is shared for as long as a listing finds the same.
     async fn newest(&self, known: &mut Vec<Arc<Snapshot>>) -> Result<Arc<Snapshot>, Error> {
         let Self { root, layout, .. } = self;
-        let listing =
-            Lister { root, may_be_file: self.may_be_file, layout, files_max: self.files_max }.list().await?;
+        let listing = Lister { root, may_be_file: self.may_be_file, layout, files_max: self.files_max }.list().await?;
         let id = listing.id();
         if let Some(same) = known.iter().position(|snapshot| snapshot.version() == id) {
             let same = known.remove(same);

@@ -19,9 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use meshgate_model::{Clock, Instant};
 
-use crate::{
-    CacheOptions, Delivery, DomainStores, Error, Grant, Pin, Source, StoreOptions, TableFormat, Tables,
-};
+use crate::{CacheOptions, Delivery, DomainStores, Error, Grant, Pin, Source, StoreOptions, TableFormat, Tables};
 
 /// What a failed check says.
 pub type Failed = Box<dyn StdError + Send + Sync>;
@@ -226,11 +224,7 @@ pub async fn run(fixture: &dyn Fixture, root: &Path) -> Result<(), Failed> {
     absent(fixture, root).await
 }
 
-fn source(
-    fixture: &dyn Fixture,
-    directory: &Path,
-    partition_by: &[(&str, DataType)],
-) -> Result<Source, Failed> {
+fn source(fixture: &dyn Fixture, directory: &Path, partition_by: &[(&str, DataType)]) -> Result<Source, Failed> {
     let url = url::Url::from_directory_path(directory.canonicalize()?).map_err(|()| "a directory without a URL")?;
     Ok(fixture.source(url, partition_by))
 }

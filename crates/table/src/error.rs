@@ -103,6 +103,20 @@ impl Error {
         Self::Malformed { reason: reason.into() }
     }
 
+    /// The same once more, if it is about files without a log.
+    pub fn of_files(&self) -> Option<Self> {
+        match self {
+            Self::Misfit { table, file, reason } => {
+                Some(Self::Misfit { table: table.clone(), file: file.clone(), reason: reason.clone() })
+            }
+            Self::Replaced { table, file } => Some(Self::Replaced { table: table.clone(), file: file.clone() }),
+            Self::TooManyFiles { table, place, max } => {
+                Some(Self::TooManyFiles { table: table.clone(), place: place.clone(), max: *max })
+            }
+            _ => None,
+        }
+    }
+
     /// A feature that is not built.
     pub fn unsupported(feature: impl Into<String>) -> Self {
         Self::UnsupportedFeature { feature: feature.into() }

@@ -61,7 +61,8 @@ async fn the_contract_tells_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn times_stay_as_fine_as_they_are() {
-    let place = Place::new().columns(&[("at", Some(DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)))]);
+    let place =
+        Place::new().columns(&[("at", Some(DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)))]);
     place.column("1.parquet", "at", Arc::new(TimestampNanosecondArray::from(vec![1])));
     assert_eq!(place.rows(&["at"]).await.unwrap(), ["1970-01-01T00:00:00.000000001"]);
 }

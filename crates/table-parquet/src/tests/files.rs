@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use meshgate_model::Failure;
-use meshgate_table::{Error, Pin};
+use meshgate_table::{Error, Layout, Located, Pin};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 
 use super::{Place, assert_misfit, find};
+use crate::listing::Lister;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_and_empty_files_are_left_out() {
@@ -49,6 +54,40 @@ async fn tables_with_a_log_are_not_read_without_it() {
     }
 }
 
+#[tokio::test]
+async fn an_object_store_is_listed_at_once() {
+    let store = Arc::new(InMemory::new());
+    let put = async |path: &str, bytes: usize| {
+        let path = object_store::path::Path::parse(path).expect("a path");
+        store.put(&path, vec![b'x'; bytes].into()).await.expect("an object");
+    };
+    for (path, bytes) in [
+        ("t/k=1/b.parquet", 3),
+        ("t/k=1/_tmp/b.parquet", 3),
+        ("t/_delta/k=1/b.parquet", 3),
+        ("t/k=2", 0),
+        ("t/k=2/a.parquet", 2),
+        ("t/_SUCCESS", 1),
+        ("t2/k=1/c.parquet", 3),
+    ] {
+        put(path, bytes).await;
+    }
+    let path = object_store::path::Path::from("t");
+    let root = Located { store: store.clone(), path, url: "s3://lake/t".to_owned(), grant: 0, local: false };
+    let layout = Layout { partitions: vec![("k".to_owned(), DataType::Int32)], ..Layout::default() };
+    let list = async |files_max: usize| {
+        let lister = Lister { root: &root, may_be_file: false, layout: &layout, files_max };
+        let files = lister.list().await?.files.into_iter();
+        Ok::<_, Error>(files.map(|file| format!("{:?} {}", file.directories, file.meta.location)).collect::<Vec<_>>())
+    };
+    assert_eq!(list(6).await.expect("files"), ["[\"k=1\"] t/k=1/b.parquet", "[\"k=2\"] t/k=2/a.parquet"]);
+    assert!(matches!(list(5).await, Err(Error::TooManyFiles { max: 5, .. })));
+    put("t/k=1/notes.txt", 1).await;
+    assert!(matches!(list(9).await, Err(Error::Misfit { .. })));
+    put("t/_delta_log/0.json", 1).await;
+    assert!(matches!(list(9).await, Err(Error::Misfit { file, .. }) if file.starts_with("t/_delta_log")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_file_is_a_table() {
     let mut place = Place::new();
@@ -81,7 +120,10 @@ async fn so_many_files_are_listed() {
     let error = place.rows(&["id"]).await.unwrap_err();
     let Some(ours @ Error::TooManyFiles { max: 4, .. }) = find(error.as_ref()) else { panic!("{error:?}") };
     let public = ours.public().to_string();
-    assert!(public.contains("`crm.web.visits` has more than 4 files") && public.contains("parquet_files_max"), "{public}");
+    assert!(
+        public.contains("`crm.web.visits` has more than 4 files") && public.contains("parquet_files_max"),
+        "{public}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,9 @@ async fn values_are_of_the_type_that_the_contract_says() {
         place.ids(&file, [2]);
         let found = place.rows(&["id", "k"]).await;
         match value {
-            Some(value) => assert_eq!(found.unwrap(), ["1|NULL".to_owned(), format!("2|{value}")], "{data_type} {text}"),
+            Some(value) => {
+                assert_eq!(found.unwrap(), ["1|NULL".to_owned(), format!("2|{value}")], "{data_type} {text}")
+            }
             None if data_type == DataType::Utf8View => assert_misfit(found, &file, "its directories are not k=.."),
             None => assert_misfit(found, &file, "is no value of the partition column `k`"),
         }

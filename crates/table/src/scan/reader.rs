@@ -14,7 +14,8 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetResultPayload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt, coalesce_ranges,
+    GetOptions, GetResultPayload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt,
+    coalesce_ranges,
 };
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
@@ -103,7 +104,9 @@ impl Readers {
         // The path as its store has it: for the operator.
         let path = reader.key.path.clone();
         let footer = reader.get_metadata(None).await;
-        footer.map_err(|error| own(error).unwrap_or_else(|error| Error::format("reading a footer", DataFileError { path, error })).into())
+        footer.map_err(|error| {
+            own(error).unwrap_or_else(|error| Error::format("reading a footer", DataFileError { path, error })).into()
+        })
     }
 
     fn find(&self, file: &PartitionedFile) -> Result<(&Arc<dyn ObjectStore>, FooterKey)> {
@@ -237,11 +240,13 @@ impl Reader {
     async fn unchanged(&self, loose: &Loose, range: Range<u64>) -> parquet::errors::Result<Bytes> {
         let replaced = || own_error(loose.replaced(&self.key.path));
         let length = range.end.saturating_sub(range.start);
-        let options = GetOptions { if_match: self.key.e_tag.clone(), range: Some(range.into()), ..GetOptions::default() };
+        let options =
+            GetOptions { if_match: self.key.e_tag.clone(), range: Some(range.into()), ..GetOptions::default() };
         let found = match self.store.get_opts(&self.key.path, options).await {
             Ok(found) if self.key.is(&found.meta) => found,
-            Ok(_)
-            | Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. })  => return Err(replaced()),
+            Ok(_) | Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
+                return Err(replaced());
+            }
             Err(error) => return Err(store_error(error)),
         };
         // A local file can also be written over while it is read.
