@@ -77,8 +77,11 @@ async fn rows_and_masks_hold_for_parquet_directories() {
     }
     assert_eq!(world.text(&steward, "SELECT count(*), count(DISTINCT page) FROM crm.web.visits").await, ["12\t12"]);
     let stranger = world.user("stranger", &[], &[]).await;
-    let absent = world.text(&stranger, "SELECT * FROM crm.web.visits FOR VERSION AS OF 1").await;
-    assert_eq!(absent, ["error: table `crm.web.visits` does not exist"]);
+    let absent = async |name: &str| {
+        let text = world.text(&stranger, &format!("SELECT * FROM crm.{name}.visits FOR VERSION AS OF 1")).await;
+        text[0].replace(name, "it")
+    };
+    assert_eq!(absent("web").await, absent("none").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,13 @@ impl PastVersion {
     }
 }
 
+/// What a snapshot asks its format for: the files, once.
+#[async_trait]
+pub trait FileList: Send + Sync + Debug {
+    /// All live files of the version.
+    async fn load(&self) -> Result<FileSet, Error>;
+}
+
 #[cfg(test)]
 mod tests {
     use super::PastVersion;
@@ -72,11 +79,4 @@ mod tests {
             assert_eq!(PastVersion::operation_of(text).is_some(), told, "{text}");
         }
     }
-}
-
-/// What a snapshot asks its format for: the files, once.
-#[async_trait]
-pub trait FileList: Send + Sync + Debug {
-    /// All live files of the version.
-    async fn load(&self) -> Result<FileSet, Error>;
 }
