@@ -86,6 +86,7 @@ PROBES = [
     "SELECT * FROM meshgate.catalog.products",
     "SELECT * FROM meshgate.catalog.tables",
     "SELECT * FROM meshgate.catalog.columns",
+    "SELECT * FROM meshgate.catalog.snapshots",
     "SELECT * FROM meshgate.access.mine",
     # Names that are hidden in one world and absent in the other.
     "SELECT secret FROM {t}",

@@ -1,10 +1,11 @@
-"""Delta and Iceberg on an S3-compatible store: a real server, one bucket, two domains that each see their own prefix."""
+"""Delta, Iceberg and plain Parquet on an S3-compatible store: a real server, one bucket, two domains that each see their own prefix."""
 
 import shutil
 
 import boto3
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.parquet
 import pytest
 from deltalake import write_deltalake
 from moto.server import ThreadedMotoServer
@@ -57,6 +58,15 @@ def write_delta(endpoint: str, key: str, table: pa.Table, **options):
     write_deltalake(f"s3://{BUCKET}/{key}", table, mode="append", storage_options=storage, **options)
 
 
+def put_parquet(endpoint: str, key: str, table: pa.Table):
+    body = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(table, body)
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key=SECRET
+    )
+    client.put_object(Bucket=BUCKET, Key=key, Body=body.getvalue().to_pybytes())
+
+
 def iceberg_catalog(endpoint: str, database) -> SqlCatalog:
     return SqlCatalog("lake", **{
         "uri": f"sqlite:///{database}", "warehouse": f"s3://{BUCKET}/second/warehouse", "s3.endpoint": endpoint,
@@ -70,6 +80,8 @@ def lake(endpoint, tmp_path_factory):
     home = tmp_path_factory.mktemp("s3") / "mesh"
     for part in (ROWS.slice(0, 600), ROWS.slice(600)):
         write_delta(endpoint, "first/rows", part, partition_by=["region"])
+        put_parquet(endpoint, f"first/loose/{part['id'][0]}.parquet", part)
+    put_parquet(endpoint, "first/loose/_temporary/0.parquet", ROWS)
     (home / "data" / "second").mkdir(parents=True)
     database = (home / "data" / "second" / "catalog.db").resolve()
     catalog = iceberg_catalog(endpoint, database)
@@ -83,6 +95,7 @@ def lake(endpoint, tmp_path_factory):
     s3 = {"type": "s3", "endpointUrl": endpoint}
     products = [
         meshdir.Product("first", "things", schemas, s3 | {"location": f"s3://{BUCKET}/first/{{model}}", "format": "delta"}),
+        meshdir.Product("first", "loose", schemas, s3 | {"location": f"s3://{BUCKET}/first/loose", "format": "parquet"}),
         meshdir.Product("second", "things", schemas, {
             "type": "iceberg", "catalogUrl": f"sqlite://{database}", "catalog": "lake", "namespace": "second",
             "warehouse": f"s3://{BUCKET}/second/warehouse",
@@ -111,7 +124,7 @@ def connection(lake, settings, serve):
         yield connection
 
 
-ADDRESSES = ["first.things.rows", "second.things.rows", "second.files.rows"]
+ADDRESSES = ["first.things.rows", "first.loose.rows", "second.things.rows", "second.files.rows"]
 VISIBLE = ROWS.filter(pyarrow.compute.equal(ROWS["region"], "EU"))
 
 
@@ -135,6 +148,24 @@ def test_a_new_version_in_the_store_is_seen_and_the_old_one_stays(connection, en
     write_delta(endpoint, "first/rows", ROWS.slice(0, 10).set_column(0, "id", pa.array(range(5000, 5010), pa.int64())))
     gate.wait_until(lambda: visible() == before + 5, "the new version", 5)
     assert visible("FOR VERSION AS OF 1") == VISIBLE.num_rows
+
+
+def test_an_object_that_was_replaced_is_seen_as_what_it_is_now(connection, endpoint):
+    """As old as the store's staleness allows, and never half of one and half of the other."""
+    def ids() -> list | None:
+        try:
+            return gate.fetch(connection, "SELECT id FROM first.loose.rows WHERE id >= 9000 ORDER BY id")["id"].to_pylist()
+        except Exception as error:
+            assert "were replaced while they were read" in str(error), error
+            return None
+
+    for first in (9000, 9100):
+        rows = ROWS.slice(0, 4).set_column(0, "id", pa.array(range(first, first + 4), pa.int64()))
+        put_parquet(endpoint, "first/loose/z.parquet", rows)
+        gate.wait_until(lambda: ids() == [first, first + 2], "the new object", 5)
+    put_parquet(endpoint, "first/loose/z.parquet", ROWS.slice(0, 0))
+    put_parquet(endpoint, "first/loose/z.parquet", ROWS.slice(0, 0))
+    gate.wait_until(lambda: ids() == [], "the object without rows", 5)
 
 
 def test_a_domain_does_not_reach_into_anothers_prefix(lake, settings, serve, tmp_path):

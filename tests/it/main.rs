@@ -9,10 +9,12 @@
 //! * `handles`: forged tickets and handles; releases do not mix.
 //! * `incidents`: what real systems leaked, by number.
 //! * `layout`: how the bytes of what is hidden lie tells nothing.
+//! * `loose`: directories of Parquet files.
 //! * `slt`: `slt/*.slt`, each read as the principal that its first line names.
 //! * `policies`: rules that meet, principals who differ in one thing.
 //! * `probes`: what a principal may not see does not exist.
 //! * `spine`: audit, reload, deadlines, cancellation, time travel, sessions.
+//! * `versions`: `meshgate.catalog.snapshots`.
 //! * `wire`: Flight SQL as it travels, each line of the checklist, and what drivers do.
 
 mod attack;
@@ -23,9 +25,11 @@ mod fuzz;
 mod handles;
 mod incidents;
 mod layout;
+mod loose;
 mod mesh;
 mod policies;
 mod probes;
 mod slt;
 mod spine;
+mod versions;
 mod wire;

@@ -121,6 +121,9 @@ const SPILL_LIMIT: &str = "max_temp_directory_size";
 
 /// The error, if it is DataFusion's and about anything but memory.
 fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
+    if let Some(of_files) = of_files(&error) {
+        return Err(Error::Below(Box::new(of_files)));
+    }
     match own(error) {
         Ok(ours) => Err(ours),
         Err(error) => match error.find_root() {
@@ -133,6 +136,18 @@ fn foreign(error: DataFusionError) -> Result<DataFusionError, Error> {
             _ => Ok(error),
         },
     }
+}
+
+/// What the reader of a file says of it: that passes through other libraries, and several tasks may share it.
+fn of_files(error: &DataFusionError) -> Option<meshgate_table::Error> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(ours) = error.downcast_ref::<meshgate_table::Error>() {
+            return ours.of_files();
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Errors that went through DataFusion and come from our own crates.

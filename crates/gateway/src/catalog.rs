@@ -38,11 +38,15 @@ impl Catalog for Reach {
         name: &TableName,
         pin: &Pin,
     ) -> Result<Option<Arc<GovernedTable>>, Box<dyn Failure>> {
-        if let Some(listing) = system::table(&self.view, &self.options, name) {
+        let listing = system::table(&self.view, &self.options, name).map(GovernedTable::listing).or_else(|| {
+            let versions = system::Versions::asked(&self.view, &self.tables, name)?;
+            Some(GovernedTable::asked(Arc::new(versions)))
+        });
+        if let Some(listing) = listing {
             if *pin != Pin::Latest {
                 return Err(Box::new(Error::NoHistory { name: name.to_string() }));
             }
-            return Ok(Some(Arc::new(GovernedTable::listing(listing))));
+            return Ok(Some(Arc::new(listing)));
         }
         self.product_table(session, name, pin).await.map_err(|error| Box::new(error) as Box<dyn Failure>)
     }
@@ -85,8 +89,12 @@ impl Reach {
 
     /// The version that was settled for this statement, or the one that is asked for, which is settled with it.
     async fn snapshot(&self, address: &TableAddress, table: &Table, asked: &Pin) -> Result<Arc<Snapshot>, Error> {
-        let source = source_of(&table.location)
-            .map_err(|kind| Error::NotReadable { table: address.clone(), kind: kind.to_owned() })?;
+        let source =
+            source_of(table).map_err(|kind| Error::NotReadable { table: address.clone(), kind: kind.to_owned() })?;
+        let has_versions = source.format.has_versions();
+        if *asked != Pin::Latest && !has_versions {
+            return Err(Error::NoVersions { table: address.clone() });
+        }
         let place = place(&source);
         let settle = |version: Version| {
             let version = self.snapshots.settle(address, asked, version)?;
@@ -94,7 +102,10 @@ impl Reach {
         };
         let open = async |pin: &Pin| snapshot(&self.view.mesh, &self.tables, address, table, &source, pin).await;
         if let Some(known) = self.snapshots.find(address, asked) {
-            return open(&Pin::Version(settle(known)?)).await;
+            let version = settle(known)?;
+            let found = open(&Pin::Version(version)).await;
+            return found
+                .map_err(|error| if has_versions { error } else { Error::FilesChanged { table: address.clone() } });
         }
         let found = open(asked).await?;
         let version = settle(Version { version: found.version().to_owned(), place })?;
@@ -124,7 +135,7 @@ impl Entitlements for MeshEntitlements<'_> {
         }
         let (_, _, table) =
             self.mesh.release.table(address).ok_or_else(|| refused("an entitlement table is not there"))?;
-        let source = source_of(&table.location).map_err(|_| refused("an entitlement table cannot be read"))?;
+        let source = source_of(table).map_err(|_| refused("an entitlement table cannot be read"))?;
         let stores = self.mesh.stores(&address.product.domain).ok_or_else(|| refused("its domain has no storage"))?;
         let snapshot = self.tables.snapshot(stores, &source, &Pin::Latest, staleness(table)).await?;
         Ok(EntitlementTable { contract: Arc::new(table.clone()), snapshot })

@@ -41,6 +41,18 @@ pub enum Error {
         /// The table.
         name: String,
     },
+    /// Time travel on a product's table that keeps no log.
+    #[error("{table} has no versions")]
+    NoVersions {
+        /// The table.
+        table: TableAddress,
+    },
+    /// A table without a log whose files are no longer those that a transaction or a query began with.
+    #[error("the files of {table} have changed")]
+    FilesChanged {
+        /// The table.
+        table: TableAddress,
+    },
     /// A domain or product whose documents or rules are broken.
     #[error("{scope} is out of service: {}", reasons.join("; "))]
     OutOfService {
@@ -60,6 +72,12 @@ pub enum Error {
     /// More tables in one transaction than are kept track of.
     #[error("more than {max} tables in one transaction")]
     TooManySnapshots {
+        /// The limit.
+        max: usize,
+    },
+    /// More tables whose versions are listed than are opened for one query.
+    #[error("versions of more than {max} tables in one query")]
+    TooManyTables {
         /// The limit.
         max: usize,
     },
@@ -114,10 +132,11 @@ impl Failure for Error {
             Self::Draining => Fault::Unavailable,
             Self::UnknownOption { .. } | Self::InvalidOption { .. } => Fault::Invalid,
             Self::UnknownPurpose { .. } | Self::NoSessionStatement | Self::NoHistory { .. } => Fault::Invalid,
+            Self::NoVersions { .. } => Fault::Invalid,
             Self::OutOfService { .. } | Self::NotReadable { .. } => Fault::Unavailable,
             Self::Revoked => Fault::Denied,
-            Self::Moved { .. } => Fault::Conflict,
-            Self::TooManySnapshots { .. } => Fault::Limited,
+            Self::Moved { .. } | Self::FilesChanged { .. } => Fault::Conflict,
+            Self::TooManySnapshots { .. } | Self::TooManyTables { .. } => Fault::Limited,
             Self::Internal { .. } => Fault::Internal,
             Self::Below(error) => error.fault(),
             Self::InQuery { source, .. } => source.fault(),
@@ -138,6 +157,14 @@ impl Failure for Error {
             Self::NoHistory { name } => {
                 PublicText::new(format!("`{name}` is a table of the gateway and has no versions"))
             }
+            Self::NoVersions { table } => PublicText::new(format!(
+                "`{}` is read without FOR VERSION or TIMESTAMP: Parquet directories have no versions",
+                table.policy_id()
+            )),
+            Self::FilesChanged { table } => {
+                PublicText::new(format!("the files of `{}` have changed since the query began", table.policy_id()))
+                    .hint("begin another transaction, or run the statement again")
+            }
             Self::OutOfService { scope, reasons, owner } => {
                 let text = PublicText::new(format!("{scope} is out of service"));
                 // Its owners read why; the reasons may name what others must not see.
@@ -155,6 +182,10 @@ impl Failure for Error {
             }
             Self::TooManySnapshots { max } => {
                 PublicText::new(format!("a transaction reads {max} tables at most")).hint("end it and begin another")
+            }
+            Self::TooManyTables { max } => {
+                PublicText::new(format!("versions of {max} tables are listed at most in one query"))
+                    .hint("compare `domain`, `product` or `table_name` with a text")
             }
             Self::Internal { .. } => PublicText::internal(),
             Self::Below(error) => error.public(),

@@ -9,7 +9,7 @@ use meshgate_identity::Principal;
 use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress, mutant};
 use meshgate_policy::{Decision, Policies, RequestContext};
 use meshgate_product::{Documents, Domain, Location, Product, Release, ScopeState, StorageGrant, Table, Version};
-use meshgate_table::{CatalogRef, Credentials, DomainStores, Format, Grant, Source, StoreOptions};
+use meshgate_table::{CatalogRef, Credentials, DomainStores, Format, Grant, Layout, Source, StoreOptions};
 
 use crate::Error;
 
@@ -217,12 +217,13 @@ fn suffixed(schema: &str) -> Option<(&str, u32)> {
     Some((product, major.parse().ok()?))
 }
 
-/// A contract's location in the words of the table crates; `Err` names the kind of server that is not read.
-pub(crate) fn source_of(location: &Location) -> Result<Source, &str> {
-    match location {
+/// Where a contract says that its table is, in the words of the table crates; `Err` names the kind of server that is not
+/// read.
+pub(crate) fn source_of(table: &Table) -> Result<Source, &str> {
+    match &table.location {
         Location::Delta { url } => Ok(Source::at(Format::Delta, url)),
         Location::Iceberg { url } => Ok(Source::at(Format::Iceberg, url)),
-        Location::Parquet { url } => Ok(Source::at(Format::Parquet, url)),
+        Location::Parquet { url } => Ok(Source::at(Format::Parquet, url).with_layout(layout(table))),
         Location::IcebergCatalog { url, catalog, namespace, warehouse, table } => Ok(Source::in_catalog(
             Format::Iceberg,
             CatalogRef {
@@ -235,4 +236,15 @@ pub(crate) fn source_of(location: &Location) -> Result<Source, &str> {
         )),
         Location::Foreign { kind } => Err(kind),
     }
+}
+
+/// What a contract tells of files without a log.
+fn layout(table: &Table) -> Layout {
+    let of = |name: &String| table.columns.iter().find(|column| column.name == *name);
+    let partitions = table.partition_by.iter().filter_map(of);
+    let partitions =
+        partitions.map(|column| (column.physical_name.clone(), meshgate_govern::promised_type(column))).collect();
+    let in_files = table.columns.iter().filter(|column| !table.partition_by.contains(&column.name));
+    let columns = in_files.map(|column| (column.physical_name.clone(), meshgate_govern::told_type(column))).collect();
+    Layout { table: table.address.policy_id(), partitions, columns }
 }

@@ -17,7 +17,7 @@ pub(crate) fn metadata(id: QueryId, plan: &Plan) -> String {
             "table": format!("{}", lineage.table),
             "product": lineage.table.product.to_string(),
             "version": lineage.product_version,
-            "snapshot": lineage.snapshot,
+            "snapshot": lineage.snapshot_is_public.then_some(&lineage.snapshot),
         })
     });
     json!({ "query_id": id.to_string(), "tables": tables.collect::<Vec<_>>() }).to_string()

@@ -3,12 +3,13 @@
 
 mod information;
 mod keys;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use meshgate_engine::TableName;
 use meshgate_model::{Urn, mutant};
 use meshgate_policy::{Access, ColumnVerdict, Reading};
@@ -19,6 +20,7 @@ use crate::caller::View;
 
 pub(crate) use information::schemata;
 pub(crate) use keys::{foreign_keys, primary_key};
+pub(crate) use snapshots::Versions;
 
 /// The catalog of the gateway's own tables.
 pub(crate) const CATALOG: &str = "meshgate";
@@ -55,6 +57,11 @@ pub(crate) const TABLES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "catalog",
+        "snapshots",
+        &["domain", "product", "table_name", "snapshot", "made_at", "operation", "names", "is_current"],
+    ),
+    (
+        "catalog",
         "tables",
         &["domain", "product", "table_name", "version", "business_name", "description", "tags", "urn"],
     ),
@@ -79,14 +86,20 @@ pub(crate) fn table(view: &View, options: &SessionOptions, name: &TableName) -> 
         ("catalog", "domains") => domains(view),
         ("catalog", "products") => products(view),
         ("catalog", "tables") => tables(view),
+        // Made when it is read: see [`Versions`].
+        ("catalog", "snapshots") => return None,
         _ => columns_of_tables(view),
     };
     batch(columns, rows)
 }
 
+fn schema(columns: &[&str]) -> SchemaRef {
+    Arc::new(Schema::new(columns.iter().map(|name| Field::new(*name, type_of(name), true)).collect::<Vec<_>>()))
+}
+
 fn batch(columns: &[&str], rows: Vec<Row>) -> Option<RecordBatch> {
-    let fields = columns.iter().map(|name| Field::new(*name, type_of(name), true)).collect::<Vec<_>>();
-    let arrays = fields.iter().enumerate().map(|(index, field)| {
+    let schema = schema(columns);
+    let arrays = schema.fields().iter().enumerate().map(|(index, field)| {
         let text = rows.iter().map(|row| row[index].as_deref()).collect::<StringArray>();
         match field.data_type() {
             DataType::Utf8 => Arc::new(text) as ArrayRef,
@@ -96,13 +109,14 @@ fn batch(columns: &[&str], rows: Vec<Row>) -> Option<RecordBatch> {
         }
     });
     let arrays = arrays.collect::<Vec<_>>();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).ok()
+    RecordBatch::try_new(schema, arrays).ok()
 }
 
 pub(crate) fn type_of(column: &str) -> DataType {
     match column {
         "position" | "ordinal_position" | "position_in_unique_constraint" => DataType::Int32,
-        "critical" => DataType::Boolean,
+        "critical" | "is_current" => DataType::Boolean,
+        "made_at" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         _ => DataType::Utf8,
     }
 }

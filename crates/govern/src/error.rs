@@ -41,6 +41,9 @@ pub enum Error {
     /// The table itself cannot be read.
     #[error(transparent)]
     Table(#[from] meshgate_table::Error),
+    /// The gateway could not make the rows of a table of its own.
+    #[error("{0}")]
+    Listing(Box<dyn Failure>),
     /// DataFusion refused the policy's expression.
     #[error("policy of {table}")]
     Expression {
@@ -60,6 +63,7 @@ impl Failure for Error {
                 Fault::Unavailable
             }
             Self::Table(error) => error.fault(),
+            Self::Listing(error) => error.fault(),
         }
     }
 
@@ -76,6 +80,7 @@ impl Failure for Error {
                     .hint("its owners see what is wrong in the gateway's log and with `meshgate check`")
             }
             Self::Table(error) => error.public(),
+            Self::Listing(error) => error.public(),
         }
     }
 }

@@ -142,6 +142,7 @@ fn lineage(
         table: contract.address.clone(),
         product_version: product_version.to_owned(),
         snapshot: snapshot.version().to_owned(),
+        snapshot_is_public: snapshot.keeps_log(),
         policies,
         filters: if filtered { decision.determining().to_vec() } else { Vec::new() },
         masked: masked.collect(),

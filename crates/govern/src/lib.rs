@@ -2,9 +2,10 @@
 //!
 //! * [`Governor::govern`]: a contract, a decision of policy and a snapshot become a [`GovernedTable`]: the only table
 //!   provider that an engine accepts. What it hides does not exist above it.
-//! * [`GovernedTable::listing`]: rows that the gateway made itself for one principal (system tables).
+//! * [`GovernedTable::listing`]: rows that the gateway made itself for one principal (system tables); [`Listing`], [`Wanted`]:
+//!   those that it makes only when they are read.
 //! * [`check`]: the same translation and typing at load time, against the contract's types.
-//! * [`breaches`], [`promised_type`]: what a contract promises, and where the stored table does not keep it.
+//! * [`breaches`], [`promised_type`], [`told_type`]: what a contract promises, and where the stored table does not keep it.
 //! * [`functions`]: the allow-list of functions.
 //!
 //! From the bottom up a governed scan is: the format's scan of the columns needed; the policy filter; and
@@ -39,6 +40,7 @@ mod table;
 mod testing;
 mod total;
 mod translate;
+mod wanted;
 
 #[cfg(test)]
 mod fixture;
@@ -48,8 +50,9 @@ pub use check::check;
 pub use entitlement::{EntitlementTable, Entitlements};
 pub use error::Error;
 pub use governor::{GovernRequest, Governor, QueryScope};
-pub use promise::promised_type;
-pub use table::{GovernedTable, Lineage};
+pub use promise::{promised_type, told_type};
+pub use table::{GovernedTable, Lineage, Listing};
+pub use wanted::Wanted;
 
 /// The session that a query is planned in; crates that only pass it on need no name of the library.
 pub use datafusion::catalog::Session as PlanningSession;

@@ -23,10 +23,17 @@ pub fn promised_type(column: &Column) -> DataType {
         (Some(LogicalType::Map), _) | (_, []) => {}
         (_, fields) => return DataType::Struct(fields.iter().map(promised_field).collect::<Fields>()),
     }
+    told(column).or_else(|| column.logical_type.map(logical_default)).unwrap_or(DataType::Utf8View)
+}
+
+/// The type of a column, if its contract names it: a `logicalType` alone has many.
+pub fn told_type(column: &Column) -> Option<DataType> {
+    if column.items.is_some() || !column.fields.is_empty() { None } else { told(column) }
+}
+
+fn told(column: &Column) -> Option<DataType> {
     let written = column.physical_type.as_deref().and_then(sql_type);
-    let implied =
-        || column.logical_type.map(|logical| optional(column, logical).unwrap_or_else(|| logical_default(logical)));
-    written.or_else(implied).unwrap_or(DataType::Utf8View)
+    written.or_else(|| optional(column, column.logical_type?))
 }
 
 /// What the options of a logical type tell of it.

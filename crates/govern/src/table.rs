@@ -1,5 +1,6 @@
 //! The governed table: what a plan may reach.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,16 +10,18 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use meshgate_model::{TableAddress, mutant};
+use meshgate_model::{Failure, TableAddress, mutant};
 use meshgate_policy::PolicyRef;
 use meshgate_table::{Delivery, Snapshot};
 
+use crate::Error;
 use crate::leakproof::is_leakproof;
 use crate::operator::{GovernedExec, Hides};
 use crate::total::{self, Total};
+use crate::wanted::Wanted;
 
 /// A table as one principal may see it. Made by [`crate::Governor::govern`], or by [`GovernedTable::listing`] of rows
 /// that the gateway itself made for the principal.
@@ -38,6 +41,9 @@ pub struct Lineage {
     pub product_version: String,
     /// The snapshot that is read.
     pub snapshot: String,
+    /// Whether the snapshot may be told to the principal. SECURITY: one that is made of the files alone is made of hidden
+    /// rows too: it would be another with other ones.
+    pub snapshot_is_public: bool,
     /// The policies that decided about the table and its columns, sorted.
     pub policies: Vec<PolicyRef>,
     /// The policies that decided about the rows, if not all are visible.
@@ -52,6 +58,16 @@ pub struct Lineage {
 pub(crate) enum Body {
     Stored(Stored),
     Listed(RecordBatch),
+    Asked(Arc<dyn Listing>),
+}
+
+/// Rows that the gateway makes for one principal when a query reads them, and that hold only what it may see.
+#[async_trait]
+pub trait Listing: Send + Sync + Debug {
+    /// Their columns.
+    fn schema(&self) -> SchemaRef;
+    /// All rows that may be wanted; others may come too.
+    async fn rows(&self, wanted: &Wanted) -> Result<RecordBatch, Box<dyn Failure>>;
 }
 
 #[derive(Debug)]
@@ -67,6 +83,11 @@ impl GovernedTable {
     /// Rows that were made for one principal and hold only what it may see.
     pub fn listing(rows: RecordBatch) -> Self {
         Self { schema: rows.schema(), body: Body::Listed(rows), lineage: None }
+    }
+
+    /// The same, made when they are read: what the query's filters ask for.
+    pub fn asked(listing: Arc<dyn Listing>) -> Self {
+        Self { schema: listing.schema(), body: Body::Asked(listing), lineage: None }
     }
 
     /// Where the rows come from; `None` for a listing.
@@ -134,7 +155,7 @@ impl Stored {
     fn hides(&self) -> Hides {
         let plain = self.columns.iter().filter(|expr| matches!(expr, Expr::Column(_))).count();
         Hides {
-            rows: self.filter.is_some() || self.snapshot.exact_rows().is_none(),
+            rows: self.filter.is_some() || !self.snapshot.is_whole(),
             values: plain < self.columns.len() || plain < self.snapshot.schema().fields().len(),
         }
     }
@@ -171,6 +192,9 @@ impl TableProvider for GovernedTable {
                     TableProviderFilterPushDown::Inexact
                 }
             }
+            Body::Asked(_) if Wanted::by(std::slice::from_ref(*filter)).narrows() => {
+                TableProviderFilterPushDown::Inexact
+            }
             _ => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(verdict).collect())
@@ -186,6 +210,14 @@ impl TableProvider for GovernedTable {
         match &self.body {
             Body::Listed(rows) => {
                 let rows = vec![vec![rows.clone()]];
+                Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
+            }
+            Body::Asked(listing) => {
+                let rows = listing
+                    .rows(&Wanted::by(filters))
+                    .await
+                    .map_err(|error| DataFusionError::External(Box::new(Error::Listing(error))))?;
+                let rows = vec![vec![rows]];
                 Ok(MemorySourceConfig::try_new_exec(&rows, self.schema.clone(), projection.cloned())?)
             }
             Body::Stored(stored) => {

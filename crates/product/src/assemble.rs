@@ -214,6 +214,7 @@ fn table(
     };
     let own = odcs::settings(object, &mut Notes::new(meshgate_model::Scope::Mesh, ""));
     let (columns, primary_key) = columns::read(object, notes);
+    let partition_by = columns::partition_by(object, location.as_ref(), notes);
     Some(Table {
         address: product.table(port.major, name),
         name: name.to_owned(),
@@ -227,6 +228,7 @@ fn table(
         business_name: object.owned("businessName"),
         description: object.owned("description"),
         primary_key,
+        partition_by,
         relationships: Vec::new(),
         on_breach: own.on_breach.or(contract.settings.on_breach).unwrap_or(OnBreach::Block),
         max_staleness_s: own.max_staleness_s.or(contract.settings.max_staleness_s),

@@ -220,6 +220,8 @@ pub struct Table {
     pub description: Option<String>,
     /// Names of the columns with `primaryKey: true`, by `primaryKeyPosition`.
     pub primary_key: Vec<String>,
+    /// Names of the columns with `partitioned: true`, by `partitionKeyPosition`.
+    pub partition_by: Vec<String>,
     /// Foreign keys.
     pub relationships: Vec<Relationship>,
     /// `meshgate.onBreach`.

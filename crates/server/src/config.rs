@@ -131,6 +131,7 @@ pub(crate) struct Oidc {
 #[derive(Debug)]
 pub(crate) struct Cache {
     pub(crate) footers_bytes: u64,
+    pub(crate) parquet_files_max: usize,
 }
 
 /// `[audit]`

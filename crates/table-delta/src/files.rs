@@ -88,7 +88,7 @@ impl DeltaFiles {
                     None => None,
                 };
                 let deletes = vector.map(|vector| Arc::new(vector) as Arc<dyn Deletes>);
-                Ok(DataFile { grant, path, size, rows, made_ms, deletes })
+                Ok(DataFile { grant, path, size, rows, made_ms, e_tag: None, deletes })
             })
             .collect()
     }

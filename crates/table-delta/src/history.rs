@@ -6,14 +6,21 @@
 use std::collections::HashMap;
 
 use deltalake::logstore::commit_uri_from_version;
-use futures::TryStreamExt;
-use meshgate_table::Error;
+use futures::{StreamExt, TryStreamExt, stream};
+use meshgate_model::Instant;
+use meshgate_table::{Error, PastVersion};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 /// The longest first line of a commit, which says when it was made.
 const INFO_BYTES_MAX: u64 = 1 << 20;
+
+/// How much of a commit is looked through for what it says of itself.
+const OPERATION_BYTES_MAX: u64 = 64 << 10;
+
+/// How many commits are read at the same time.
+const COMMITS_AT_ONCE: usize = 16;
 
 /// From which version on commits say when they were made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +76,43 @@ impl InCommit {
         }
         Ok(by_then.checked_sub(1).map(|last| commits[last].0))
     }
+}
+
+/// The newest versions whose commits are kept, the newest first: none is newer than `newest`.
+pub(crate) async fn versions(
+    table: &dyn ObjectStore,
+    in_commit: Option<InCommit>,
+    newest: u64,
+    versions_max: usize,
+) -> Result<Vec<PastVersion>, Error> {
+    let mut commits = commits(table).await?;
+    commits.retain(|(version, _)| *version <= newest);
+    let commits = commits.into_iter().rev().take(versions_max);
+    let each = async |(version, written_ms): (u64, i64)| {
+        let info = info(table, version).await?;
+        let said = info.as_ref().and_then(|info| info["inCommitTimestamp"].as_i64());
+        let made_ms =
+            said.filter(|_| in_commit.is_some_and(|in_commit| in_commit.dates(version))).unwrap_or(written_ms);
+        Ok(PastVersion {
+            version: version.to_string(),
+            timestamp: Some(Instant(made_ms.saturating_mul(1_000))),
+            operation: info.as_ref().and_then(|info| PastVersion::operation_of(info["operation"].as_str()?)),
+            names: Vec::new(),
+            is_current: version == newest,
+        })
+    };
+    stream::iter(commits.map(each)).buffered(COMMITS_AT_ONCE).try_collect().await
+}
+
+/// What a commit says of itself; none if it was cleaned up, or says it too late.
+async fn info(table: &dyn ObjectStore, version: u64) -> Result<Option<Value>, Error> {
+    let begin = match table.get_range(&commit_uri_from_version(Some(version)), 0..OPERATION_BYTES_MAX).await {
+        Ok(begin) => begin,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let lines = begin.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    Ok(lines.filter_map(|mut action| action.get_mut("commitInfo").map(Value::take)).next())
 }
 
 /// What a commit says of when it was made, in milliseconds since 1970; none if it was cleaned up.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use deltalake::logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
 use deltalake::table::state::DeltaTableState;
 use meshgate_model::Instant;
-use meshgate_table::{DomainStores, Error, Located, OpenTable, Pin, Snapshot, SnapshotParts};
+use meshgate_table::{DomainStores, Error, Located, OpenTable, PastVersion, Pin, Snapshot, SnapshotParts};
 use object_store::ObjectStoreExt;
 use object_store::prefix::PrefixStore;
 use tokio::sync::Mutex;
@@ -238,6 +238,13 @@ impl OpenTable for DeltaTable {
             },
             Pin::Timestamp(time) => self.at_time(*time).await,
         }
+    }
+
+    async fn history(&self, versions_max: usize) -> Result<Vec<PastVersion>, Error> {
+        self.newest().await?;
+        let today = self.latest.lock().await.table.snapshot().map_err(|error| self.translate(error))?.clone();
+        let in_commit = InCommit::read(today.metadata().configuration())?;
+        history::versions(&*self.logs.object_store(None), in_commit, today.version(), versions_max).await
     }
 }
 

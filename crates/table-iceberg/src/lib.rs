@@ -19,6 +19,7 @@ mod container;
 mod deletes;
 mod directory;
 mod files;
+mod history;
 mod schema;
 mod table;
 mod values;

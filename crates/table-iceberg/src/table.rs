@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use iceberg::spec::{SnapshotRef, TableMetadata};
 use meshgate_model::Instant;
-use meshgate_table::{DomainStores, Error, Located, OpenTable, Pin, Snapshot, SnapshotParts};
+use meshgate_table::{DomainStores, Error, Located, OpenTable, PastVersion, Pin, Snapshot, SnapshotParts};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Mutex;
@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use crate::catalog::SqlCatalog;
 use crate::directory::newest_metadata;
 use crate::files::IcebergFiles;
-use crate::schema;
+use crate::{history, schema};
 
 /// How many snapshots stay at hand, the newest included.
 const SNAPSHOTS_MAX: usize = 8;
@@ -136,6 +136,11 @@ impl OpenTable for IcebergTable {
             pin => Some(find(&metadata, pin)?),
         };
         self.snapshot_of(&mut known, &metadata, snapshot.as_ref())
+    }
+
+    async fn history(&self, versions_max: usize) -> Result<Vec<PastVersion>, Error> {
+        let metadata = self.refresh(&mut *self.known.lock().await).await?;
+        history::versions(&metadata, versions_max)
     }
 }
 

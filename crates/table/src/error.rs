@@ -47,6 +47,34 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of a table without a log that does not fit the others, or what its contract says of them all.
+    #[error("{file} does not fit the table {table}: {reason}")]
+    Misfit {
+        /// The table's address.
+        table: String,
+        /// The file or directory.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of a table without a log that is not the one that was listed any more.
+    #[error("{file} of the table {table} was replaced after it was listed")]
+    Replaced {
+        /// The table's address.
+        table: String,
+        /// The file.
+        file: String,
+    },
+    /// A table without a log that has more files than are listed.
+    #[error("{place} of the table {table} holds more than {max} files")]
+    TooManyFiles {
+        /// The table's address.
+        table: String,
+        /// Its directory.
+        place: String,
+        /// The limit.
+        max: usize,
+    },
     /// The object store did not answer as needed.
     #[error("object store")]
     Store(#[from] object_store::Error),
@@ -75,6 +103,20 @@ impl Error {
         Self::Malformed { reason: reason.into() }
     }
 
+    /// The same once more, if it is about files without a log.
+    pub fn of_files(&self) -> Option<Self> {
+        match self {
+            Self::Misfit { table, file, reason } => {
+                Some(Self::Misfit { table: table.clone(), file: file.clone(), reason: reason.clone() })
+            }
+            Self::Replaced { table, file } => Some(Self::Replaced { table: table.clone(), file: file.clone() }),
+            Self::TooManyFiles { table, place, max } => {
+                Some(Self::TooManyFiles { table: table.clone(), place: place.clone(), max: *max })
+            }
+            _ => None,
+        }
+    }
+
     /// A feature that is not built.
     pub fn unsupported(feature: impl Into<String>) -> Self {
         Self::UnsupportedFeature { feature: feature.into() }
@@ -85,6 +127,8 @@ impl Failure for Error {
     fn fault(&self) -> Fault {
         match self {
             Self::PinNotFound { .. } => Fault::NotFound,
+            Self::Replaced { .. } => Fault::Conflict,
+            Self::Misfit { .. } | Self::TooManyFiles { .. } => Fault::Unavailable,
             Self::NotFound { .. }
             | Self::OutsideStorage { .. }
             | Self::UnsupportedFeature { .. }
@@ -102,6 +146,17 @@ impl Failure for Error {
             Self::UnsupportedFeature { feature } => {
                 PublicText::new(format!("the table uses {feature}, which is not supported"))
             }
+            // SECURITY: neither the file, whose path may hold values of a partition column, nor the column, which may be hidden.
+            Self::Misfit { table, .. } => PublicText::new(format!("the files of {} do not fit together", named(table)))
+                .hint("its owners have to mend that; the operator's log names the file"),
+            Self::Replaced { table, .. } => {
+                PublicText::new(format!("files of {} were replaced while they were read", named(table)))
+                    .hint("run the query again")
+            }
+            Self::TooManyFiles { table, max, .. } => {
+                PublicText::new(format!("{} has more than {max} files, which is all that are listed", named(table)))
+                    .hint("the operator's setting is `parquet_files_max`")
+            }
             // SECURITY: nothing of these reaches a client: their texts name files, buckets and hosts.
             Self::NotFound { .. }
             | Self::OutsideStorage { .. }
@@ -112,6 +167,11 @@ impl Failure for Error {
             Self::Plan(_) => PublicText::internal(),
         }
     }
+}
+
+/// A table that was opened without a contract has no address.
+fn named(table: &str) -> String {
+    if table.is_empty() { "the table".to_owned() } else { format!("`{table}`") }
 }
 
 impl From<Error> for datafusion::error::DataFusionError {

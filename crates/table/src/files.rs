@@ -14,8 +14,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use crate::scan::Deleted;
-use crate::{Deletes, Error, Located};
+use crate::scan::{Deleted, Loose};
+use crate::{Binding, Deletes, Error, Located};
 
 /// One data file.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct DataFile {
     /// When it was made, in milliseconds since 1970, if the metadata says: a table that was made anew may use the names
     /// of the old one.
     pub made_ms: Option<i64>,
+    /// The store's tag of its content, if it came with a listing.
+    pub e_tag: Option<String>,
     /// Which of its rows are deleted. [`Self::rows`] counts them.
     pub deletes: Option<Arc<dyn Deletes>>,
 }
@@ -65,12 +67,14 @@ pub struct FileSet {
     /// How many of these are deleted, 0 if nothing is said; NULL for files without deletes.
     deleted: UInt64Array,
     bytes: u64,
+    /// For files that no log speaks for.
+    loose: Option<Arc<Loose>>,
 }
 
 impl DataFile {
     /// A file that was located.
     pub fn new(located: &Located, size: u64, rows: Option<u64>) -> Self {
-        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None, deletes: None }
+        Self { grant: located.grant, path: located.path.clone(), size, rows, made_ms: None, e_tag: None, deletes: None }
     }
 
     /// The file as readers take it.
@@ -81,7 +85,7 @@ impl DataFile {
             location: Path::from_iter(std::iter::once(grant).chain(self.path.parts())),
             last_modified: self.made_ms.and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default(),
             size: self.size,
-            e_tag: None,
+            e_tag: self.e_tag.clone(),
             version: None,
         })
     }
@@ -125,7 +129,15 @@ impl FileSet {
         let scan_schema =
             Arc::new(Schema::new(order.iter().map(|index| schema.fields()[*index].clone()).collect::<Vec<_>>()));
         let file_columns = order.len() - constants.len();
-        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, deleted, bytes })
+        Ok(Self { scan_schema, file_columns, positions, files, columns, rows, deleted, bytes, loose: None })
+    }
+
+    /// The same files, but as no log speaks for them: each is compared with the table's columns when it is opened, and
+    /// with what was listed whenever it is read.
+    pub fn without_log(mut self, table: &str, binding: &Binding) -> Self {
+        let fields = self.scan_schema.fields()[..self.file_columns].to_vec();
+        self.loose = Some(Arc::new(Loose::new(table, fields.into(), binding.clone())));
+        self
     }
 
     /// How many files there are.
@@ -146,8 +158,17 @@ impl FileSet {
     /// The number of rows, if it is known of every file and none has deletes: what a log says of those is not checked
     /// before they are read.
     pub fn rows(&self) -> Option<u64> {
-        let exact = self.rows.null_count() == 0 && self.deleted.null_count() == self.len();
+        let exact = self.rows.null_count() == 0 && self.is_whole();
         exact.then(|| self.rows.values().iter().sum())
+    }
+
+    /// Whether nothing of the files is deleted.
+    pub fn is_whole(&self) -> bool {
+        self.deleted.null_count() == self.len()
+    }
+
+    pub(crate) fn loose(&self) -> Option<&Arc<Loose>> {
+        self.loose.as_ref()
     }
 
     pub(crate) fn scan_schema(&self) -> &SchemaRef {
@@ -311,6 +332,9 @@ fn file_column(at: usize, known: &ColumnStats) -> Result<ColumnStatistics, Error
     Ok(statistics)
 }
 
+/// Stands for the number of rows of a file that says none: no known number of NULLs is like it.
+const UNKNOWN_ROWS: u64 = u64::MAX;
+
 impl PruningStatistics for FileSet {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         Some(self.known(column)?.min.clone())
@@ -325,11 +349,17 @@ impl PruningStatistics for FileSet {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        Some(Arc::new(self.known(column)?.nulls.clone()))
+        let known = self.known(column)?;
+        let Some(constant) = &known.constant else { return Some(Arc::new(known.nulls.clone())) };
+        // A constant NULL is in all rows, however many these are.
+        let all_null = |at: usize| constant.value(at) && known.min.is_null(at);
+        let nulls = known.nulls.iter().enumerate();
+        let nulls = nulls.map(|(at, nulls)| nulls.or_else(|| all_null(at).then_some(UNKNOWN_ROWS)));
+        Some(Arc::new(nulls.collect::<UInt64Array>()))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(self.rows.clone()))
+        Some(Arc::new(self.rows.iter().map(|rows| Some(rows.unwrap_or(UNKNOWN_ROWS))).collect::<UInt64Array>()))
     }
 
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
@@ -391,6 +421,7 @@ mod tests {
             size: 100,
             rows: Some(10),
             made_ms: None,
+            e_tag: None,
             deletes: Some(Arc::new(Some3)),
         };
         let files = vec![file.clone(), file];

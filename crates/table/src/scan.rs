@@ -32,6 +32,7 @@ mod deletes;
 mod exec;
 mod frozen;
 mod loading;
+mod loose;
 mod plan;
 mod reader;
 mod rebind;
@@ -39,6 +40,9 @@ mod rebind;
 pub(crate) use deletes::{Deleted, Remains};
 pub use exec::LakeScanExec;
 pub use loading::{Absent, Charge, Loading};
+pub(crate) use loose::Loose;
+pub use loose::stored_columns;
+pub use plan::loses_nothing;
 pub(crate) use reader::Footers;
 
 /// DataFusion wants a registered store for every scan. Ours holds nothing: [`Readers`] knows the real ones, and no plan
@@ -103,7 +107,7 @@ pub(crate) async fn build(
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| DataFusionError::Internal("projection beyond the table's columns".to_owned()))?;
     let mask = prune(session, files, filters)?;
-    let readers = Arc::new(Readers::new(stores.clone(), caches.footers.clone()));
+    let readers = Arc::new(Readers::new(stores.clone(), caches.footers.clone()).of(files.loose()));
     let tasks = session.config().target_partitions();
     let selected = files.select(mask.as_ref());
     let mut selected = deletes::leave_out(selected, &readers, &caches.remains, session.task_ctx(), tasks).await?;

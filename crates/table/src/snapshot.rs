@@ -72,6 +72,21 @@ impl Snapshot {
         self.files.get()?.rows()
     }
 
+    /// Whether no rows of its files are deleted ones; not before the files are listed.
+    pub fn is_whole(&self) -> bool {
+        self.files.get().is_some_and(|files| files.is_whole())
+    }
+
+    /// Whether its version is one of a log; not before the files are listed.
+    pub fn keeps_log(&self) -> bool {
+        self.files.get().is_some_and(|files| files.loose().is_none())
+    }
+
+    /// Whether a file was found to be another than the one that was listed.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.files.get().and_then(|files| files.loose()).is_some_and(|loose| loose.is_outdated())
+    }
+
     /// Reads the columns `projection` of [`Self::schema`], in that order. `filters` (over the columns of
     /// [`Self::schema`], by name) only choose files: rows that do not fulfil them may still come. A filter operator
     /// above reaches row groups, pages and rows through DataFusion's filter pushdown.

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::scan::Caches;
-use crate::{DomainStores, Error, OpenTable, Pin, Snapshot, Source, TableFormat};
+use crate::{DomainStores, Error, OpenTable, PastVersion, Pin, Snapshot, Source, TableFormat};
 
 /// How much may be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +96,22 @@ impl Tables {
         Ok(snapshot)
     }
 
+    /// The versions of a table that can be asked for, the newest first, so many at most.
+    pub async fn history(
+        &self,
+        stores: &Arc<DomainStores>,
+        source: &Source,
+        versions_max: usize,
+    ) -> Result<Vec<PastVersion>, Error> {
+        let key = (stores.domain().to_owned(), source.clone());
+        let entry = self.entries.get_with(key, Arc::default);
+        let table = {
+            let mut opened = entry.opened.lock().await;
+            self.open(&mut opened, stores, source).await?
+        };
+        table.history(versions_max).await
+    }
+
     async fn latest(
         &self,
         entry: &Entry,
@@ -155,6 +171,7 @@ impl Entry {
     fn fresh(&self, stores: &Arc<DomainStores>, oldest: Instant) -> Option<Arc<Snapshot>> {
         let latest = self.latest.read();
         let latest = latest.as_ref().filter(|known| Arc::ptr_eq(&known.stores, stores) && known.asked >= oldest)?;
+        let latest = Some(latest).filter(|latest| !latest.snapshot.is_outdated())?;
         Some(latest.snapshot.clone())
     }
 }

@@ -34,7 +34,7 @@ impl Column {
     }
 }
 
-/// A product with one version and one contract; each of its tables is a Delta or Iceberg directory.
+/// A product with one version and one contract; each of its tables is a directory.
 #[derive(Debug, Clone)]
 pub struct Product {
     pub(crate) domain: String,
@@ -48,7 +48,7 @@ impl Product {
         Self { domain: domain.to_owned(), name: name.to_owned(), tables: Vec::new() }
     }
 
-    /// Adds a table: its format (`delta` or `iceberg`) and where it lies, relative to the mesh.
+    /// Adds a table: its format (`delta`, `iceberg` or `parquet`) and where it lies, relative to the mesh.
     pub fn table(mut self, name: &str, format: &str, path: &str, columns: Vec<Column>) -> Self {
         self.tables.push((name.to_owned(), format.to_owned(), path.to_owned(), columns));
         self

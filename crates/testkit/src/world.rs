@@ -129,6 +129,16 @@ impl WorldBuilder {
         self
     }
 
+    /// A directory of Parquet files of a domain, one file for each batch, with a directory for each value of the given
+    /// columns.
+    pub fn parquet(self, domain: &str, table: &str, batches: Vec<RecordBatch>, partition_by: &[&str]) -> Self {
+        for (number, batch) in batches.iter().enumerate() {
+            let name = format!("part-{number:05}");
+            meshgate_table_parquet::append(&self.data(domain, table), &name, batch, partition_by).expect("files");
+        }
+        self
+    }
+
     /// Opens the gate.
     pub async fn start(self) -> Result<World, Error> {
         let mut yaml = "name: test\ndomains:\n".to_owned();
@@ -170,8 +180,11 @@ impl World {
         let engine = meshgate_engine::Options { spill_dir: state.join("spill"), ..rest.engine.clone() };
         let ledger = Ledger::open(&state.join("audit"), meshgate_ledger::Options::default(), clock.clone());
         let ledger = Arc::new(ledger.map_err(Error::below)?);
-        let formats: Vec<Arc<dyn meshgate_table::TableFormat>> =
-            vec![Arc::new(meshgate_table_delta::DeltaFormat), Arc::new(meshgate_table_iceberg::IcebergFormat)];
+        let formats: Vec<Arc<dyn meshgate_table::TableFormat>> = vec![
+            Arc::new(meshgate_table_delta::DeltaFormat),
+            Arc::new(meshgate_table_iceberg::IcebergFormat),
+            Arc::new(meshgate_table_parquet::ParquetFormat::default()),
+        ];
         let parts = Parts {
             identity,
             ledger: ledger.clone(),

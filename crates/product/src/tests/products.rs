@@ -217,6 +217,42 @@ schema:
 ";
 
 #[test]
+fn partition_columns_are_in_the_order_of_their_positions() {
+    let parquet = |columns: &str| {
+        let text = TABLES.replace("format: delta", "format: parquet");
+        let text = text.replacen("    properties:\n", &format!("    properties:\n{columns}\n"), 1);
+        TestMesh::valid().with(CONTRACT_FILE, &text)
+    };
+    let column = |name: &str, more: &str| format!("      - {{name: {name}, partitioned: true, {more}}}");
+    let columns = |columns: &[String]| columns.join("\n");
+    let release = parquet(&columns(&[
+        column("last", "logicalType: string"),
+        column("second", "logicalType: date, partitionKeyPosition: 2"),
+        column("first", "logicalType: integer, partitionKeyPosition: 1"),
+        column("later", "logicalType: boolean, partitionKeyPosition: -1"),
+    ]))
+    .release();
+    assert_eq!(errors(release.findings()), [""; 0]);
+    let tables = &orders(&release).versions[0].tables;
+    assert_eq!(tables[0].partition_by, ["first", "second", "last", "later"]);
+    assert_eq!(tables[1].partition_by, [""; 0]);
+    for bad in [
+        columns(&[column("x", "logicalType: object")]),
+        columns(&[column("x", "logicalType: array, items: {logicalType: string}")]),
+        columns(&[
+            column("x", "logicalType: string, partitionKeyPosition: 1"),
+            column("y", "logicalType: string, partitionKeyPosition: 1"),
+        ]),
+    ] {
+        let found = errors(parquet(&bad).release().findings());
+        assert!(matches!(&found[..], [one] if one.contains("bad-partition")), "{bad}: {found:?}");
+        // A log says how its table is partitioned.
+        let text = TABLES.replacen("    properties:\n", &format!("    properties:\n{bad}\n"), 1);
+        assert_eq!(errors(TestMesh::valid().with(CONTRACT_FILE, &text).release().findings()), [""; 0], "{bad}");
+    }
+}
+
+#[test]
 fn everything_a_contract_promises_is_in_the_release() {
     let release = TestMesh::valid().with(CONTRACT_FILE, TABLES).release();
     assert_eq!(release.findings(), []);

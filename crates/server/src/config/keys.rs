@@ -62,6 +62,7 @@ pub(super) const KEYS: &[&str] = &[
     "engine.sql_relations_max",
     "engine.sql_depth_max",
     "cache.footers_mib",
+    "cache.parquet_files_max",
     "credentials.*.type",
     "credentials.*.access_key",
     "credentials.*.secret_key",

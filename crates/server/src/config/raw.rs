@@ -148,6 +148,7 @@ pub(super) struct Engine {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Cache {
     pub(super) footers_mib: Option<u64>,
+    pub(super) parquet_files_max: Option<u64>,
 }
 
 /// One `[credentials.<name>]`; which keys are good depends on `type`.

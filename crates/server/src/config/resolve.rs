@@ -34,7 +34,7 @@ pub(super) fn resolve(mut raw: raw::Raw, overrides: &Overrides) -> Outcome<Confi
         http: Http { listen: listen("http.listen", overrides.http_listen, raw.http.listen.as_deref(), HTTP_LISTEN)? },
         identity,
         engine: engine(&raw.engine, &state.directory)?,
-        cache: Cache { footers_bytes: mib("cache.footers_mib", raw.cache.footers_mib.unwrap_or(256))? as u64 },
+        cache: cache(&raw.cache)?,
         credentials: credentials.collect::<Outcome<_>>()?,
         audit: audit(raw.audit, &Home::new(&state.directory))?,
         log: Log {
@@ -51,6 +51,14 @@ fn listen(key: &str, over: Option<SocketAddr>, written: Option<&str>, default: &
         Trouble::config(format!("`{key}` cannot be `{text}`"))
             .because(&error)
             .hint("write an IP address and a port, such as 0.0.0.0:31337 or [::]:31337; port 0 picks a free one")
+    })
+}
+
+fn cache(raw: &raw::Cache) -> Outcome<Cache> {
+    let files_max = raw.parquet_files_max.map(|number| count("cache.parquet_files_max", number)).transpose()?;
+    Ok(Cache {
+        footers_bytes: mib("cache.footers_mib", raw.footers_mib.unwrap_or(256))? as u64,
+        parquet_files_max: files_max.unwrap_or(meshgate_table_parquet::FILES_MAX_DEFAULT),
     })
 }
 

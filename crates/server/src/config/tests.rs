@@ -84,6 +84,7 @@ fn the_commented_example_holds_every_key_and_every_default() {
     let shown_here = Options { memory_bytes, memory_bytes_per_query: memory_bytes, threads, ..shown.engine };
     assert_eq!(shown_here, defaults.engine);
     assert_eq!(shown.cache.footers_bytes, defaults.cache.footers_bytes);
+    assert_eq!(shown.cache.parquet_files_max, defaults.cache.parquet_files_max);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use super::certificates::Certificates;
 use super::{anchors, fetch};
 use crate::ambient::{SystemClock, SystemEntropy};
-use crate::config::Config;
+use crate::config::{Cache, Config};
 use crate::trouble::{Outcome, Trouble};
 
 /// How soon a running query ends after its token was revoked or has expired.
@@ -64,7 +64,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
     let engine = Engine::new(config.engine.clone());
     let engine = Arc::new(engine.map_err(|error| Trouble::of("the engine cannot be started", &error))?);
     let tables = Arc::new(Tables::new(
-        formats(),
+        formats(&config.cache),
         CacheOptions { footers_bytes: config.cache.footers_bytes, ..CacheOptions::default() },
         clock.clone(),
     ));
@@ -143,8 +143,13 @@ impl Secrets {
     }
 }
 
-fn formats() -> Vec<Arc<dyn TableFormat>> {
-    vec![Arc::new(meshgate_table_delta::DeltaFormat), Arc::new(meshgate_table_iceberg::IcebergFormat)]
+fn formats(config: &Cache) -> Vec<Arc<dyn TableFormat>> {
+    let parquet = meshgate_table_parquet::ParquetFormat { files_max: config.parquet_files_max };
+    vec![
+        Arc::new(meshgate_table_delta::DeltaFormat),
+        Arc::new(meshgate_table_iceberg::IcebergFormat),
+        Arc::new(parquet),
+    ]
 }
 
 /// What has to be done again and again. Ends when the set is dropped.

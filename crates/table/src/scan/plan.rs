@@ -142,9 +142,11 @@ fn is_identity(plan: &Plan) -> bool {
     }
 }
 
+/// Whether all values of one type are values of the other.
+///
 /// SECURITY: a cast that can fail would put a value of the file into its error. Of these only instants far outside of what
 /// the finer unit can tell have no counterpart; they become NULL (see the adapter).
-fn loses_nothing(from: &DataType, to: &DataType) -> bool {
+pub fn loses_nothing(from: &DataType, to: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Date32, Decimal128, Decimal256, Dictionary, FixedSizeBinary, Float16, Float32, Float64,
         Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, Utf8,

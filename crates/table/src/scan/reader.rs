@@ -13,7 +13,10 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{
+    GetOptions, GetResultPayload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt,
+    coalesce_ranges,
+};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
 use parquet::errors::ParquetError;
@@ -21,10 +24,11 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 use super::FOOTER_GUESS_BYTES;
 use super::deletes::Deleted;
+use super::loose::Loose;
 use crate::{DomainStores, Error};
 
-/// Footers and page indexes of files that were opened. Data files never change under a name, but a table may be made anew
-/// with the names of an old one.
+/// Footers and page indexes of files that were opened. Data files of a log never change under a name, but a table may be
+/// made anew with the names of an old one; files without a log are what their tags say.
 pub(crate) struct Footers {
     cache: moka::sync::Cache<FooterKey, Arc<ParquetMetaData>>,
 }
@@ -36,6 +40,7 @@ pub(crate) struct FooterKey {
     path: Path,
     size: u64,
     made_ms: i64,
+    e_tag: Option<String>,
 }
 
 impl Footers {
@@ -52,7 +57,14 @@ impl Footers {
 impl FooterKey {
     /// What it takes beside itself.
     pub(crate) fn bytes(&self) -> usize {
-        self.path.as_ref().len()
+        self.path.as_ref().len() + self.e_tag.as_ref().map_or(0, String::len)
+    }
+
+    /// Whether the store speaks of the same content. Tags are compared where there are two.
+    fn is(&self, found: &ObjectMeta) -> bool {
+        let tagged = self.e_tag.as_ref().zip(found.e_tag.as_ref());
+        let same = tagged.map_or(self.made_ms == found.last_modified.timestamp_millis(), |(one, other)| one == other);
+        same && self.size == found.size
     }
 }
 
@@ -67,12 +79,18 @@ impl fmt::Debug for Footers {
 pub(crate) struct Readers {
     stores: Arc<DomainStores>,
     footers: Arc<Footers>,
+    loose: Option<Arc<Loose>>,
 }
 
 impl Readers {
     /// Over a domain's stores.
     pub(crate) fn new(stores: Arc<DomainStores>, footers: Arc<Footers>) -> Self {
-        Self { stores, footers }
+        Self { stores, footers, loose: None }
+    }
+
+    /// For the files of a table, which may be without a log.
+    pub(crate) fn of(self, loose: Option<&Arc<Loose>>) -> Self {
+        Self { loose: loose.cloned(), ..self }
     }
 
     /// The file in keys of caches.
@@ -86,7 +104,9 @@ impl Readers {
         // The path as its store has it: for the operator.
         let path = reader.key.path.clone();
         let footer = reader.get_metadata(None).await;
-        footer.map_err(|error| Error::format("reading a footer", DataFileError { path, error }).into())
+        footer.map_err(|error| {
+            own(error).unwrap_or_else(|error| Error::format("reading a footer", DataFileError { path, error })).into()
+        })
     }
 
     fn find(&self, file: &PartitionedFile) -> Result<(&Arc<dyn ObjectStore>, FooterKey)> {
@@ -97,7 +117,8 @@ impl Readers {
             .and_then(|grant| self.stores.store(grant))
             .ok_or_else(|| DataFusionError::Internal("a file of no grant".to_owned()))?;
         let made_ms = file.object_meta.last_modified.timestamp_millis();
-        Ok((store, FooterKey { store: name.clone(), path, size: file.object_meta.size, made_ms }))
+        let (size, e_tag) = (file.object_meta.size, file.object_meta.e_tag.clone());
+        Ok((store, FooterKey { store: name.clone(), path, size, made_ms, e_tag }))
     }
 
     fn open(
@@ -114,6 +135,7 @@ impl Readers {
             key,
             guess,
             footers: self.footers.clone(),
+            loose: self.loose.clone(),
         })
     }
 }
@@ -149,17 +171,31 @@ struct Reader {
     guess: Option<usize>,
     footers: Arc<Footers>,
     metrics: ParquetFileMetrics,
+    loose: Option<Arc<Loose>>,
 }
 
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         self.count(std::slice::from_ref(&range));
-        self.store.get_range(&self.key.path, range).map_err(store_error).boxed()
+        match &self.loose {
+            Some(loose) => self.unchanged(loose, range).boxed(),
+            None => self.store.get_range(&self.key.path, range).map_err(store_error).boxed(),
+        }
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         self.count(&ranges);
-        async move { self.store.get_ranges(&self.key.path, &ranges).await.map_err(store_error) }.boxed()
+        let reader = &*self;
+        async move {
+            match &reader.loose {
+                Some(loose) => {
+                    let each = |range| reader.unchanged(loose, range);
+                    coalesce_ranges(&ranges, each, OBJECT_STORE_COALESCE_DEFAULT).await
+                }
+                None => reader.store.get_ranges(&reader.key.path, &ranges).await.map_err(store_error),
+            }
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -168,7 +204,7 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
             if let Some(footer) = self.footers.cache.get(&self.key) {
-                return Ok(footer);
+                return self.fitting(footer);
             }
             // The page index is kept with the footer, wanted or not: it is nearly always in the bytes already read.
             let (guess, size) = (self.guess, self.key.size);
@@ -179,7 +215,7 @@ impl AsyncFileReader for Reader {
                 .await?;
             let footer = Arc::new(footer);
             self.footers.cache.insert(self.key.clone(), footer.clone());
-            Ok(footer)
+            self.fitting(footer)
         }
         .boxed()
     }
@@ -192,12 +228,51 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The footer, if the file's columns are the table's.
+    fn fitting(&self, footer: Arc<ParquetMetaData>) -> parquet::errors::Result<Arc<ParquetMetaData>> {
+        let checked = self.loose.as_ref().map_or(Ok(()), |loose| loose.check(&self.key.path, &footer));
+        checked.map(|()| footer).map_err(own_error)
+    }
+
+    /// Bytes of the file that was listed. SECURITY: of one that took its place they would be read by the footer and the
+    /// partition of the old one, as rows that are in neither.
+    async fn unchanged(&self, loose: &Loose, range: Range<u64>) -> parquet::errors::Result<Bytes> {
+        let replaced = || own_error(loose.replaced(&self.key.path));
+        let length = range.end.saturating_sub(range.start);
+        let options =
+            GetOptions { if_match: self.key.e_tag.clone(), range: Some(range.into()), ..GetOptions::default() };
+        let found = match self.store.get_opts(&self.key.path, options).await {
+            Ok(found) if self.key.is(&found.meta) => found,
+            Ok(_) | Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
+                return Err(replaced());
+            }
+            Err(error) => return Err(store_error(error)),
+        };
+        // A local file can also be written over while it is read.
+        let may_change = matches!(found.payload, GetResultPayload::File(..));
+        let bytes = found.bytes().await.map_err(store_error)?;
+        let same = !may_change || self.store.head(&self.key.path).await.is_ok_and(|found| self.key.is(&found));
+        if same && bytes.len() as u64 == length { Ok(bytes) } else { Err(replaced()) }
+    }
+}
+
 struct Fetch<'a>(&'a mut Reader);
 
 impl MetadataFetch for Fetch<'_> {
     fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         self.0.get_bytes(range)
     }
+}
+
+/// What [`own_error`] was given.
+fn own(error: ParquetError) -> std::result::Result<Error, ParquetError> {
+    let ParquetError::External(inner) = error else { return Err(error) };
+    inner.downcast().map(|ours| *ours).map_err(ParquetError::External)
+}
+
+fn own_error(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
 }
 
 fn store_error(error: object_store::Error) -> ParquetError {

@@ -16,18 +16,30 @@ use meshgate_table_iceberg::Deletion;
 
 use super::canary;
 use crate::{Product, World, WorldBuilder, rows_text};
-use documents::{OTHERS, PERMIT_ALL, POLICY, orders_columns, people_columns};
+use documents::{OTHERS, PERMIT_ALL, POLICY, in_directories, orders_columns, people_columns};
 use people::{Person, deleted, masked, orders_batch, people, people_batch};
 
 /// How many people of the region `EU` there are: ids 0, 10, 20 and so on.
 pub const VISIBLE: usize = 90;
 /// The tables of people: the same content in both formats; once more under a filter on a nested field, which readers of
-/// files cannot apply; and in both formats with a partition for each region.
-pub const PEOPLE: [&str; 5] =
-    ["hr.staff.people", "lake.staff.people", "hr.nest.people", "hr.parts.people", "lake.parts.people"];
+/// files cannot apply; in both formats with a partition for each region, and as Parquet files without a log.
+pub const PEOPLE: [&str; 6] = [
+    "hr.staff.people",
+    "lake.staff.people",
+    "hr.nest.people",
+    "hr.parts.people",
+    "lake.parts.people",
+    "hr.loose.people",
+];
 /// The tables of their orders.
-pub const ORDERS: [&str; 5] =
-    ["hr.staff.orders", "lake.staff.orders", "hr.staff.orders", "hr.staff.orders", "lake.staff.orders"];
+pub const ORDERS: [&str; 6] = [
+    "hr.staff.orders",
+    "lake.staff.orders",
+    "hr.staff.orders",
+    "hr.staff.orders",
+    "lake.staff.orders",
+    "hr.staff.orders",
+];
 /// The groups of the reader.
 pub const GROUPS: [&str; 1] = ["readers"];
 
@@ -128,6 +140,7 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
         .product(&hr)
         .product(&one("hr", "nest", "delta", "data/hr/people/"))
         .product(&one("hr", "parts", "delta", "data/hr/parts/"))
+        .product(&Product::new("hr", "loose").table("people", "parquet", "data/hr/loose/", in_directories(secrets)))
         .product(&lake)
         .product(&one("lake", "parts", "iceberg", "data/lake/parts/"));
     if secrets.others {
@@ -151,6 +164,9 @@ async fn build(people: Vec<Person>, secrets: Secrets, policy: &str) -> World {
     };
     // Some of the deleted rows had files of their own, others are in those of rows that are left.
     let gone = deleted(secrets);
+    world = world.parquet("hr", "loose", vec![batch(old), batch(new)], &["region"]);
+    // Files that are on their way in or out of the table.
+    world = world.parquet("hr", "loose/_temporary", vec![batch(&gone)], &[]);
     let (apart, among) = gone.split_at(gone.len() / 2);
     let path = world.data("hr", "parts");
     parts(&path, batch(old)).await;

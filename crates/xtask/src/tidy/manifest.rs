@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("table", 30),
     ("table-delta", 31),
     ("table-iceberg", 31),
+    ("table-parquet", 31),
     ("govern", 40),
     ("engine", 41),
     ("cluster", 42),
@@ -47,7 +48,7 @@ const OWNED: &[Owned] = &[
     },
     Owned {
         dependency: "object_store",
-        owners: &["table", "table-delta", "table-iceberg"],
+        owners: &["table", "table-delta", "table-iceberg", "table-parquet"],
         instead: "take a contained store from `table`",
     },
     Owned { dependency: "deltalake", owners: &["table-delta"], instead: "use the contract in `table`" },
@@ -58,6 +59,7 @@ const OWNED: &[Owned] = &[
             "table",
             "table-delta",
             "table-iceberg",
+            "table-parquet",
             "govern",
             "engine",
             "cluster",
@@ -70,7 +72,7 @@ const OWNED: &[Owned] = &[
     },
     Owned {
         dependency: "datafusion",
-        owners: &["table", "table-delta", "table-iceberg", "govern", "engine", "cluster"],
+        owners: &["table", "table-delta", "table-iceberg", "table-parquet", "govern", "engine", "cluster"],
         instead: "go through `engine`",
     },
     // `meshgate sql` is a client of the gateway like any other, so the binary has the client half.

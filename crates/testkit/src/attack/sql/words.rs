@@ -29,6 +29,7 @@ pub(super) const WORDS: &[&str] = &[
     "SELECT * FROM meshgate.catalog.products",
     "SELECT * FROM meshgate.catalog.tables",
     "SELECT * FROM meshgate.catalog.columns",
+    "SELECT * FROM meshgate.catalog.snapshots",
     "SELECT * FROM meshgate.access.mine",
     "SELECT * FROM hr.staff.payroll",
     "SELECT * FROM hr.staff.payroly",

@@ -15,6 +15,8 @@ permit (principal in Group::"readers", action in Action::"access", resource in T
 
 @id("readers-own-region-parts") @rows("region = $region")
 permit (principal in Group::"readers", action in Action::"access", resource in Product::"hr.parts");
+@id("readers-own-region-loose") @rows("region = $region")
+permit (principal in Group::"readers", action in Action::"access", resource in Product::"hr.loose");
 @id("readers-own-region-lake-parts") @rows("region = $region")
 permit (principal in Group::"readers", action in Action::"access", resource in Product::"lake.parts");
 
@@ -84,6 +86,13 @@ pub(super) fn people_columns(secrets: Secrets) -> Vec<Column> {
     if secrets.column {
         columns.push(Column::new("secret", "string").tag("hidden").line("description: CNRY-description"));
     }
+    columns
+}
+
+/// The columns of people where the region is in the names of directories.
+pub(super) fn in_directories(secrets: Secrets) -> Vec<Column> {
+    let mut columns = people_columns(secrets);
+    columns[1] = Column::new("region", "string").line("partitioned: true");
     columns
 }
 
