@@ -65,6 +65,11 @@ impl DeltaTable {
     async fn newest(&self) -> Result<Arc<Snapshot>, Error> {
         let mut latest = self.latest.lock().await;
         let known = latest.table.version();
+        if let (Some(version), Some(snapshot)) = (known, &latest.snapshot)
+            && self.is_newest(version, latest.commit.as_ref()).await?
+        {
+            return Ok(snapshot.clone());
+        }
         if let Some(version) = known
             && latest.commit != self.commit(version).await?
         {
@@ -84,6 +89,15 @@ impl DeltaTable {
         }
         latest.snapshot = Some(snapshot.clone());
         Ok(snapshot)
+    }
+
+    /// Whether no commit follows the known one, without a listing of the log, which may be long. Old commits are cleaned up
+    /// from the first on: while the known one is there, none after it is gone. So the next one is looked for first.
+    async fn is_newest(&self, version: u64, known: Option<&Commit>) -> Result<bool, Error> {
+        if known.is_none() || self.commit(version.saturating_add(1)).await?.is_some() {
+            return Ok(false);
+        }
+        Ok(self.commit(version).await?.as_ref() == known)
     }
 
     /// The file of a version's commit; none if it was cleaned up.

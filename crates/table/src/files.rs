@@ -11,6 +11,7 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use meshgate_model::mutant;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -164,7 +165,7 @@ impl FileSet {
 
     /// Whether nothing of the files is deleted.
     pub fn is_whole(&self) -> bool {
-        self.deleted.null_count() == self.len()
+        self.deleted.null_count() == self.len() || mutant("a table with deleted rows hides nothing")
     }
 
     pub(crate) fn loose(&self) -> Option<&Arc<Loose>> {
@@ -294,7 +295,7 @@ fn partitioned_file(
     let mut entry = file.entry();
     entry.partition_values = values.collect::<Result<_, Error>>()?;
     entry.statistics = Some(Arc::new(statistics));
-    if let Some(deletes) = file.deletes {
+    if let Some(deletes) = file.deletes.filter(|_| !mutant("deleted rows are read")) {
         entry.extensions.insert(Deleted { deletes, rows: file.rows });
     }
     Ok(entry)
