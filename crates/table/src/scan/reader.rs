@@ -65,8 +65,17 @@ impl FooterKey {
     fn is(&self, found: &ObjectMeta) -> bool {
         let tagged = self.e_tag.as_ref().zip(found.e_tag.as_ref());
         let same = tagged.map_or(self.made_ms == found.last_modified.timestamp_millis(), |(one, other)| one == other);
-        (same && self.size == found.size) || mutant("a file may be another than the one that was listed")
+        (same && self.size == found.size) || may_be_another()
     }
+
+    /// What the store is asked to compare.
+    fn tag(&self) -> Option<String> {
+        self.e_tag.clone().filter(|_| !may_be_another())
+    }
+}
+
+fn may_be_another() -> bool {
+    mutant("a file may be another than the one that was listed")
 }
 
 impl fmt::Debug for Footers {
@@ -241,8 +250,7 @@ impl Reader {
     async fn unchanged(&self, loose: &Loose, range: Range<u64>) -> parquet::errors::Result<Bytes> {
         let replaced = || own_error(loose.replaced(&self.key.path));
         let length = range.end.saturating_sub(range.start);
-        let options =
-            GetOptions { if_match: self.key.e_tag.clone(), range: Some(range.into()), ..GetOptions::default() };
+        let options = GetOptions { if_match: self.key.tag(), range: Some(range.into()), ..GetOptions::default() };
         let found = match self.store.get_opts(&self.key.path, options).await {
             Ok(found) if self.key.is(&found.meta) => found,
             Ok(_) | Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
