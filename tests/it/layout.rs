@@ -141,6 +141,8 @@ const QUERIES: &[&str] = &[
     "SELECT count(*) FROM {t} a JOIN {t} b ON a.id = b.id WHERE b.id < 100 AND 1 / (a.id - 15000) > -1",
     "SELECT sum(share), count(share), max(share) FROM {t} WHERE id <= 2500",
     "SELECT count(*) FROM {t} WHERE id = 2000",
+    "SELECT id FROM {t} WHERE 1 / (id - 4000) IS NULL AND level = '9'",
+    "SELECT id FROM {t} WHERE 1 / (id - 4000) IS NULL AND (level > '3' OR region = 'US')",
     "SELECT count(*), sum(x) FROM (SELECT unnest([id, id + 1]) AS x FROM {t} WHERE id < 15000)",
     "EXPLAIN SELECT id FROM {t} WHERE st IS NOT NULL AND id > 5",
     "EXPLAIN SELECT id FROM {t} WHERE st['region'] = 'EU' ORDER BY id LIMIT 3",

@@ -37,7 +37,8 @@ use crate::{leakproof, statistics};
 #[derive(Debug)]
 pub(crate) struct GovernedExec {
     input: Arc<dyn ExecutionPlan>,
-    /// The parts of the policy filter that the reader of the files does not apply.
+    /// The parts of the policy filter that the reader of the files does not apply, and the leakproof filters of the query
+    /// by which it only chooses what to read of a table that hides something.
     filters: Vec<Arc<dyn PhysicalExpr>>,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     /// For each output column the input column that it is, unchanged.
@@ -179,7 +180,8 @@ impl ExecutionPlan for GovernedExec {
         _: &ConfigOptions,
     ) -> Result<FilterDescription> {
         // SECURITY: every filter of the query stays above, and so is evaluated on visible rows only. Leakproof ones
-        // are handed down as copies, to read less.
+        // are handed down as copies, to read less. Where rows are hidden, how much less tells of them: rows that are read
+        // and do not fulfil a copy must not reach what is above, where another filter may fail on them.
         let input = self.input.schema();
         // The policy's own filter goes down as it is: the reader of the files may apply it in the operator's place.
         let mut copies = if phase == FilterPushdownPhase::Pre { self.filters.clone() } else { Vec::new() };
@@ -196,12 +198,16 @@ impl ExecutionPlan for GovernedExec {
         result: ChildPushdownResult,
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        let asked = if phase == FilterPushdownPhase::Pre { self.filters.len() } else { 0 };
-        let answers = result.self_filters.first().into_iter().flatten().take(asked);
-        let left = answers.filter(|answer| matches!(answer.discriminant, PushedDown::No));
+        let answers = result.self_filters.first().into_iter().flatten();
+        let applied_here = match phase {
+            FilterPushdownPhase::Pre if self.hides.anything() => usize::MAX,
+            FilterPushdownPhase::Pre => self.filters.len(),
+            FilterPushdownPhase::Post => 0,
+        };
+        let left = answers.take(applied_here).filter(|answer| matches!(answer.discriminant, PushedDown::No));
         let left = left.map(|answer| answer.predicate.clone()).collect::<Vec<_>>();
         let propagation = FilterPushdownPropagation::all_unsupported(result);
-        if asked == left.len() {
+        if applied_here == 0 {
             return Ok(propagation);
         }
         Ok(propagation.with_updated_node(Arc::new(self.with(self.input.clone(), left)) as Arc<dyn ExecutionPlan>))

@@ -32,7 +32,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   fuzz [--minutes N] [TEXT]
                        hostile input for all targets (those whose names begin with TEXT), for 10 minutes each or N
                        (MESHGATE_FUZZ_SEED: the seed of a run to repeat)
-  bench [SUITE...]     measures the release binary beside other engines: p1, p3, p4, p8, or all (benches/run.py)
+  bench [SUITE...]     measures the release binary beside other engines: p1 to p5, p7 to p9, or all (benches/run.py)
   mutants [TEXT]       seeded bugs of enforcement (those whose names contain TEXT): the tests have to notice each
   mutants --remember   all of them; writes down which test noticed which, so that the next run begins with it
 ";
