@@ -186,7 +186,8 @@ impl ExecutionPlan for GovernedExec {
         // The policy's own filter goes down as it is: the reader of the files may apply it in the operator's place.
         let mut copies = if phase == FilterPushdownPhase::Pre { self.filters.clone() } else { Vec::new() };
         for filter in &parents {
-            copies.extend(leakproof::pass_below(filter, &self.below, &input)?);
+            let copy = leakproof::pass_below(filter, &self.below, &input)?;
+            copies.extend(copy.filter(|copy| !self.filters.contains(copy)));
         }
         let child = ChildFilterDescription::all_unsupported(&parents).with_self_filters(copies);
         Ok(FilterDescription::new().with_child(child))
@@ -200,7 +201,9 @@ impl ExecutionPlan for GovernedExec {
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let answers = result.self_filters.first().into_iter().flatten();
         let applied_here = match phase {
-            FilterPushdownPhase::Pre if self.hides.anything() => usize::MAX,
+            FilterPushdownPhase::Pre if self.hides.anything() && !mutant("what is read less by is not applied") => {
+                usize::MAX
+            }
             FilterPushdownPhase::Pre => self.filters.len(),
             FilterPushdownPhase::Post => 0,
         };

@@ -125,18 +125,24 @@ impl Stored {
             }
         }
         needed.sort_unstable();
-        let mut pruning = self.filter.iter().flat_map(total::pruning).collect::<Vec<_>>();
-        for filter in filters {
-            pruning.push(self.below(schema, filter.clone())?);
-        }
+        let scanned = DFSchema::try_from(stored.project(&needed)?)?;
         let hides = self.hides();
-        let delivery = if hides.anything() { Delivery::InOrder } else { Delivery::Divided };
-        let plan = self.snapshot.scan(session, &needed, &pruning, delivery).await?;
-        let scanned = DFSchema::try_from(plan.schema().as_ref().clone())?;
-        let filters = match &self.filter {
+        let mut pruning = self.filter.iter().flat_map(total::pruning).collect::<Vec<_>>();
+        let mut applied = match &self.filter {
             Some(filter) if !mutant("the policy filter is forgotten") => total::conjuncts(session, filter, &scanned)?,
             _ => Vec::new(),
         };
+        for filter in filters {
+            let filter = self.below(schema, filter.clone())?;
+            // SECURITY: what chooses files of which something is hidden is applied before anything that may fail.
+            if hides.anything() && !mutant("what is read less by is not applied") {
+                let Ok(copy) = session.create_physical_expr(filter.clone(), &scanned) else { continue };
+                applied.push(copy);
+            }
+            pruning.push(filter);
+        }
+        let delivery = if hides.anything() { Delivery::InOrder } else { Delivery::Divided };
+        let plan = self.snapshot.scan(session, &needed, &pruning, delivery).await?;
         let exprs = outputs
             .iter()
             .map(|expr| match (expr, expr.column_refs().into_iter().next()) {
@@ -148,7 +154,7 @@ impl Stored {
                 _ => session.create_physical_expr((*expr).clone(), &scanned).map(Total::of),
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(GovernedExec::new(plan, filters, exprs, Arc::new(schema.project(projection)?), hides)))
+        Ok(Arc::new(GovernedExec::new(plan, applied, exprs, Arc::new(schema.project(projection)?), hides)))
     }
 
     /// What of the table is hidden, whether it is read or not.
