@@ -143,11 +143,11 @@ impl Secrets {
     }
 }
 
-fn formats(config: &Cache) -> Vec<Arc<dyn TableFormat>> {
+fn formats(config: &Cache, clock: &Arc<dyn Clock>) -> Vec<Arc<dyn TableFormat>> {
     let parquet = meshgate_table_parquet::ParquetFormat { files_max: config.parquet_files_max };
     vec![
         Arc::new(meshgate_table_delta::DeltaFormat),
-        Arc::new(meshgate_table_iceberg::IcebergFormat),
+        Arc::new(meshgate_table_iceberg::IcebergFormat::new(clock.clone())),
         Arc::new(parquet),
     ]
 }

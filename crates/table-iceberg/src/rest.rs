@@ -1,0 +1,15 @@
+//! Tables of a REST catalog.
+//!
+//! * [`RestTable`]: one table, as the catalog tells of it: `answer` reads what it says, `table` keeps it.
+//! * [`client::Client`]: the catalog: its configuration, requests that are tried again, errors; `login`: what proves who asks.
+
+mod answer;
+mod client;
+mod login;
+mod table;
+
+pub(crate) use client::Clients;
+pub(crate) use table::RestTable;
+
+#[cfg(test)]
+mod tests;
