@@ -163,7 +163,8 @@ impl DomainStores {
     /// The grant by which a catalog service may be asked on behalf of this domain.
     pub fn catalog(&self, url: &str) -> Result<&CatalogGrant, Error> {
         // SECURITY: no request goes to a host that the platform has not listed for the domain.
-        self.catalogs.iter().find(|granted| granted.covers(url)).ok_or_else(|| self.outside(url))
+        let covering = self.catalogs.iter().filter(|granted| granted.covers(url));
+        covering.max_by_key(|granted| granted.url.len()).ok_or_else(|| self.outside(url))
     }
 
     /// The real path of a local file that lies under one of the prefixes.

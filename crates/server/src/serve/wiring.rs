@@ -64,7 +64,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
     let engine = Engine::new(config.engine.clone());
     let engine = Arc::new(engine.map_err(|error| Trouble::of("the engine cannot be started", &error))?);
     let tables = Arc::new(Tables::new(
-        formats(&config.cache),
+        formats(&config.cache, &clock),
         CacheOptions { footers_bytes: config.cache.footers_bytes, ..CacheOptions::default() },
         clock.clone(),
     ));

@@ -103,7 +103,8 @@ fn vended(prefix: &str, config: &HashMap<String, Value>) -> Option<Vended> {
 
 /// `true`, as the versions of the standard write it.
 fn hides_nothing(filter: &Value) -> bool {
-    let alone = |filter: &serde_json::Map<String, Value>| filter.len() == 1 && filter.get("type") == Some(&"true".into());
+    let alone =
+        |filter: &serde_json::Map<String, Value>| filter.len() == 1 && filter.get("type") == Some(&"true".into());
     filter == &Value::Bool(true) || filter == &Value::String("true".into()) || filter.as_object().is_some_and(alone)
 }
 

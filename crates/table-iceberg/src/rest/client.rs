@@ -26,6 +26,8 @@ const MESSAGE_LEN_MAX: usize = 300;
 
 /// How long a catalog is asked again, at most; stores may take longer.
 const RETRY_FOR: Duration = Duration::from_secs(20);
+/// How long one answer may take, however steadily it comes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -121,6 +123,7 @@ impl Client {
             .no_proxy()
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.request_timeout)
+            .timeout(ANSWER_WITHIN)
             .use_rustls_tls()
             .build()
             .map_err(|_| failed("no HTTPS client can be made".to_owned()))?;
@@ -202,7 +205,9 @@ impl Client {
             // SECURITY: a catalog sends nobody to where the platform has not let the domain go.
             Some(uri) if !self.grant.covers(&uri) => {
                 let host = Url::parse(&uri).map_or_else(|_| "no URL".to_owned(), |u| u.origin().ascii_serialization());
-                return Err(self.error(format!("it sends to another place ({host}), which mesh.yaml does not list for it")));
+                return Err(
+                    self.error(format!("it sends to another place ({host}), which mesh.yaml does not list for it"))
+                );
             }
             Some(uri) => self.parse(&uri)?,
             None => self.parse(&self.url)?,
@@ -317,11 +322,11 @@ impl Client {
     fn without_secrets(&self, text: &str) -> String {
         let Some(credentials) = self.credentials() else { return text.to_owned() };
         let login = match &credentials.login {
-            Some(CatalogLogin::Token(token)) => vec![token],
-            Some(CatalogLogin::Client { id: _, secret, .. }) => vec![secret],
-            None => Vec::new(),
+            Some(CatalogLogin::Token(secret) | CatalogLogin::Client { secret, .. }) => Some(secret),
+            None => None,
         };
-        let secrets = login.into_iter().chain(credentials.headers.iter().map(|(_, value)| value));
+        let given = self.login.last();
+        let secrets = login.into_iter().chain(&given).chain(credentials.headers.iter().map(|(_, value)| value));
         let secrets = secrets.map(Secret::expose).filter(|secret| !secret.is_empty());
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }

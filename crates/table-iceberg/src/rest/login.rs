@@ -16,6 +16,8 @@ const MARGIN_PART: i64 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Login {
     token: Mutex<Option<Token>>,
+    /// The last one that was given: no error repeats it.
+    last: parking_lot::Mutex<Option<Secret>>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,10 +72,17 @@ impl Login {
         if granted.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
             return Err(client.error("the token that is given is of a kind other than bearer"));
         }
-        let replace_at = granted.expires_in.map(|life| now.plus_seconds(life - (life / MARGIN_PART).clamp(0, MARGIN_S)));
+        let replace_at =
+            granted.expires_in.map(|life| now.plus_seconds(life - (life / MARGIN_PART).clamp(0, MARGIN_S)));
         let text = Secret::new(granted.access_token);
+        *self.last.lock() = Some(text.clone());
         *kept = Some(Token { text: text.clone(), replace_at });
         Ok(Some(text))
+    }
+
+    /// The token that was given last.
+    pub(super) fn last(&self) -> Option<Secret> {
+        self.last.lock().clone()
     }
 
     /// Whether another token may help where this one was refused.

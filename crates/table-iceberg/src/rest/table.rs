@@ -70,7 +70,8 @@ impl RestTable {
         let answer = client.table(&self.counter.reference, e_tag.as_ref()).await?;
         if answer.status == StatusCode::NOT_MODIFIED {
             let unchanged = known.as_ref().filter(|known| known.e_tag.is_some() && e_tag.is_some());
-            let unchanged = unchanged.ok_or_else(|| client.error("it says that nothing is new to whoever knows nothing"))?;
+            let unchanged =
+                unchanged.ok_or_else(|| client.error("it says that nothing is new to whoever knows nothing"))?;
             return Ok((unchanged.metadata.clone(), unchanged.stores.clone()));
         }
         let told = self.counter.read(&answer.body)?;

@@ -100,7 +100,8 @@ impl Lease {
             }
         }
         let vended = held.vended.iter().find(|vended| vended.prefix == prefix);
-        let vended = vended.ok_or_else(|| unusable(format!("the catalog gives no credentials for {prefix} any more")))?;
+        let vended =
+            vended.ok_or_else(|| unusable(format!("the catalog gives no credentials for {prefix} any more")))?;
         Ok(Arc::new(AwsCredential {
             key_id: vended.access_key.expose().to_owned(),
             secret_key: vended.secret_key.expose().to_owned(),
@@ -242,6 +243,3 @@ impl<S: ObjectStore> fmt::Display for Leased<S> {
         write!(f, "{} with vended credentials", self.inner)
     }
 }
-
-#[cfg(test)]
-mod tests;
