@@ -38,7 +38,7 @@ fn the_commented_example_holds_every_key_and_every_default() {
     let example = include_str!("../../../../deploy/meshgate.toml");
     for key in keys::KEYS {
         let shown = match key.rsplit_once('.') {
-            Some((table, "*")) => format!("[{table}]"),
+            Some((table, "*")) => format!("[{}]", table.replace('*', "catalog")),
             Some((_, last)) => format!("{last} = "),
             None => format!("{key} = "),
         };
