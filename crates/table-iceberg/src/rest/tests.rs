@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{IcebergFormat, write};
 use service::{Hand, Seen, Service, cell, error, plain_config, said};
 
+mod fuzz;
 mod login;
 mod service;
 mod vending;
@@ -278,6 +279,36 @@ async fn a_catalog_that_is_back_is_not_missed() {
     let gateway = Gateway::new(&root, &service.url, None);
     assert_eq!(gateway.ids().await.unwrap(), ids(0..3));
     assert_eq!(service.asked("").len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_hangs_or_lies_is_an_error() {
+    let (_kept, root) = root();
+    // Takes connections and never answers.
+    let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        closed.local_addr().unwrap()
+    };
+    let soon = StoreOptions {
+        request_timeout: Duration::from_millis(50),
+        retry_timeout: Duration::ZERO,
+        ..StoreOptions::default()
+    };
+    let endless = Service::start(|_: &Seen| said(200, " ".repeat((4 << 20) + 1))).await;
+    let odd = Service::start(|_: &Seen| said(200, "<html>")).await;
+    for (url, expected) in [
+        (format!("http://{}", hanging.local_addr().unwrap()), "no answer in time"),
+        (format!("http://{nobody}"), "refused"),
+        (endless.url.clone(), "the answer is longer than"),
+        (odd.url.clone(), "its configuration is no JSON of one"),
+    ] {
+        let grant = Grant { prefix_url: root.display().to_string(), credentials: None };
+        let trouble = Gateway::over(grant, &url, vec![CatalogGrant::open(url.clone())], soon).trouble().await;
+        assert!(matches!(&trouble, Error::Catalog { reason, .. } if reason.contains(expected)), "{trouble}");
+        let public = meshgate_model::Failure::public(&trouble).to_string();
+        assert!(!public.contains("127.0.0.1"), "{public}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,7 +168,7 @@ fn without_an_endpoint_of_the_platform_there_is_amazon() {
 }
 
 #[derive(Debug)]
-struct Nobody;
+pub(super) struct Nobody;
 
 #[async_trait::async_trait]
 impl meshgate_table::Vendor for Nobody {
