@@ -155,6 +155,19 @@ def test_a_catalog_that_is_started_again_is_not_missed(lake):
     gate.wait_until(lambda: lake.ids("WHERE id >= 2000") == visible(2000, 2000 + ROWS_EACH), "the new snapshot", 5)
 
 
+def test_credentials_of_another_kind_take_the_domain_out_of_service(lake, serve, tmp_path):
+    settings = tmp_path / "meshgate.toml"
+    settings.write_text(SETTINGS.format(endpoint=lake.store.url).replace("[credentials.catalog]", "[credentials.other]")
+                        .replace("[credentials.lake]", "[credentials.catalog]").replace("[credentials.other]", "[credentials.lake]"))
+    process = serve(lake.gate.mesh, "--config", settings, CATALOG_SECRET=SECRET)
+    with process.connect(process.token("olga", "sales-owners")) as connection:
+        with pytest.raises(Exception, match="out of service"):
+            gate.fetch(connection, f"SELECT * FROM {TABLE}")
+    log = process.log.read_text(errors="replace")
+    assert "[credentials.catalog] is for a catalog" in log or "is for a catalog and not for" in log
+    assert "hidden-" not in log
+
+
 def test_a_table_that_is_gone_is_out_of_service_and_no_secret_was_written(lake):
     lake.writer().drop_table("sales.eu.rows")
     def gone() -> bool:

@@ -64,6 +64,9 @@ pub struct S3Credentials {
     pub virtual_hosted: bool,
 }
 
+/// The most storage credentials that a catalog may give for one table.
+const VENDED_MAX: usize = 32;
+
 /// Limits that hold for every store of a domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StoreOptions {
@@ -129,6 +132,11 @@ impl DomainStores {
 
     /// The same storage, read with the credentials of a lease where it has some. What the domain may read is what it was.
     pub fn with_lease(&self, lease: &Arc<Lease>, vended: &[Vended]) -> Result<Arc<Self>, Error> {
+        // Each is a client with connections of its own.
+        if vended.len() > VENDED_MAX {
+            let reason = format!("a catalog gives more than {VENDED_MAX} storage credentials for a table");
+            return Err(Error::Grant { domain: self.domain.clone(), reason });
+        }
         let mut backends = self.backends.clone();
         for vended in vended {
             // In their own places after all grants: those keep their numbers, and of two as long the later one is taken.

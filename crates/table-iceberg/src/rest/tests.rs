@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshgate_model::Secret;
+use meshgate_model::{Failure, Fault, Secret};
 use meshgate_table::conformance::{Bench, batch};
 use meshgate_table::{
     CatalogCredentials, CatalogGrant, CatalogLogin, CatalogRef, DomainStores, Error, Format, Grant, Pin, Source,
@@ -255,6 +255,7 @@ async fn errors_say_whose_they_are() {
         let shown = format!("{trouble} {trouble:?}");
         assert!(shown.contains(expected) && !shown.contains("hunter2"), "{status}: {shown}");
         assert_eq!(matches!(trouble, Error::NotFound { .. }), status == 404, "{shown}");
+        assert_eq!(trouble.fault(), Fault::Unavailable, "{shown}");
         assert!(elsewhere.asked("").is_empty(), "{status}");
     }
     let service = Service::start(|_: &Seen| error(403, "no")).await;
@@ -306,7 +307,7 @@ async fn a_catalog_that_hangs_or_lies_is_an_error() {
         let grant = Grant { prefix_url: root.display().to_string(), credentials: None };
         let trouble = Gateway::over(grant, &url, vec![CatalogGrant::open(url.clone())], soon).trouble().await;
         assert!(matches!(&trouble, Error::Catalog { reason, .. } if reason.contains(expected)), "{trouble}");
-        let public = meshgate_model::Failure::public(&trouble).to_string();
+        let public = trouble.public().to_string();
         assert!(!public.contains("127.0.0.1"), "{public}");
     }
 }

@@ -145,6 +145,10 @@ async fn vended_credentials_widen_nothing() {
     config["s3.endpoint"] = format!("{}/", lake.service.url).into();
     lake.give(&listed("s3://lake/sales/orders", config));
     read(&*lake.stores().await, OBJECT).await.unwrap();
+    let many: Vec<_> =
+        (0..33).map(|at| json!({"prefix": format!("s3://lake/sales/{at}"), "config": key("k1")})).collect();
+    lake.give(&json!({"storage-credentials": many}));
+    assert!(matches!(lake.rest.refresh().await.map(|_| ()), Err(Error::Grant { .. })));
 }
 
 #[test]
@@ -198,6 +202,15 @@ async fn credentials_are_replaced_before_they_expire() {
     let (one, other) = futures::join!(one, other);
     assert!(one.unwrap().contains("Credential=k2/") && other.unwrap().contains("Credential=k2/"));
     assert_eq!(lake.tables_asked(), 2);
+    // Before: nothing was refused.
+    assert_eq!(lake.service.asked("/lake/").len(), 3);
+    // Until they have expired, those at hand are good without a catalog too.
+    lake.clock.forward(3560);
+    lake.give(&json!({"read-restrictions": {"required-row-filter": {"type": "false"}}}));
+    assert!(read(&stores, OBJECT).await.unwrap().contains("Credential=k2/"));
+    lake.clock.forward(60);
+    assert!(read(&stores, OBJECT).await.is_err());
+    assert_eq!(lake.service.asked("/lake/").len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
