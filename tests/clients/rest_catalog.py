@@ -1,7 +1,9 @@
 """Iceberg's REST catalog in a process of its own, over a store that knows who may read until when."""
 
+import asyncio
 import re
 import selectors
+import ssl
 import subprocess
 import threading
 from pathlib import Path
@@ -90,6 +92,45 @@ class Catalog:
         self.process.kill()
         self.process.wait(STOP_LIMIT_S)
         self.process.stdout.close()
+
+
+class Tls:
+    """Speaks TLS before a port."""
+
+    def __init__(self, port: int, files: tuple[Path, Path]):
+        self.port, self.context = port, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*files)
+        self.loop = asyncio.new_event_loop()
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        listening = asyncio.start_server(self.pass_on, "127.0.0.1", 0, ssl=self.context)
+        server = asyncio.run_coroutine_threadsafe(listening, self.loop).result(STOP_LIMIT_S)
+        return f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def __exit__(self, *_):
+        asyncio.run_coroutine_threadsafe(self.end(), self.loop).result(STOP_LIMIT_S)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    async def end(self):
+        passing = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
+
+    async def pass_on(self, reader, writer):
+        there = await asyncio.open_connection("127.0.0.1", self.port)
+        await asyncio.gather(self.copy(reader, there[1]), self.copy(there[0], writer))
+
+    async def copy(self, reader, writer):
+        try:
+            while block := await reader.read(1 << 16):
+                writer.write(block)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
 
 
 def write(file: Path, properties: dict):

@@ -13,6 +13,7 @@ import conftest
 import gate
 import meshdir
 import rest_catalog
+from authority import Authority
 
 FILES, ROWS_EACH = 12, 50
 SCHEMA = pa.schema([("id", pa.int64()), ("region", pa.string())])
@@ -155,6 +156,28 @@ def test_a_catalog_that_is_started_again_is_not_missed(lake):
     table = lake.writer().load_table("sales.eu.rows")
     table.append(rows(2000))
     gate.wait_until(lambda: lake.ids("WHERE id >= 2000") == visible(2000, 2000 + ROWS_EACH), "the new snapshot", 5)
+
+
+def test_a_catalog_is_asked_over_tls(lake, serve, tmp_path):
+    """Whom the settings name is trusted, and nobody else."""
+    ours = Authority(tmp_path, "ours")
+    with rest_catalog.Tls(lake.catalog.port, ours.issue("catalog", ["127.0.0.1"])) as url:
+        mesh = shutil.copytree(lake.gate.mesh, tmp_path / "mesh")
+        for file in mesh.rglob("*.yaml"):
+            file.write_text(file.read_text().replace(lake.catalog.url, url))
+        text = lake.settings.read_text()
+        [before, after] = text.split('client_id = "gateway"')
+        settings = tmp_path / "meshgate.toml"
+        settings.write_text(f'{before}ca = "{ours.file}"\nclient_id = "gateway"{after}'.replace("allow_http = true\n# Where", "# Where"))
+        process = serve(mesh, "--config", settings, CATALOG_SECRET=SECRET)
+        with process.connect(process.token("ana")) as connection:
+            assert gate.fetch(connection, f"SELECT id FROM {TABLE} ORDER BY id")["id"].to_pylist() == lake.ids()
+        settings.write_text(text)
+        process = serve(mesh, "--config", settings, CATALOG_SECRET=SECRET)
+        with process.connect(process.token("ana")) as connection:
+            with pytest.raises(Exception, match="cannot be read just now"):
+                gate.fetch(connection, f"SELECT id FROM {TABLE}")
+        assert "invalid peer certificate" in process.log.read_text(errors="replace")
 
 
 @pytest.mark.parametrize(("swapped", "reason"), [

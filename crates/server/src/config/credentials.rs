@@ -5,6 +5,7 @@ use meshgate_table::{CatalogCredentials, CatalogLogin, Credentials, S3Credential
 
 use super::raw;
 use super::secret::SecretText;
+use crate::tls;
 use crate::trouble::{Outcome, Trouble};
 
 /// Storage kinds of the design that are not built.
@@ -49,6 +50,7 @@ impl Named<'_> {
                 ("oauth2_server_uri", raw.oauth2_server_uri.is_some()),
                 ("headers", !raw.headers.is_empty()),
                 ("vended_credentials", raw.vended_credentials.is_some()),
+                ("ca", raw.ca.is_some()),
             ],
         )?;
         let (access_key, secret_key) = self.both(("access_key", &raw.access_key), ("secret_key", &raw.secret_key))?;
@@ -102,6 +104,7 @@ impl Named<'_> {
             name: name.to_owned(),
             login,
             headers: headers.collect::<Outcome<_>>()?,
+            authorities: raw.ca.as_deref().map(|path| tls::authorities_of("`credentials.ca`", path)).transpose()?,
             allow_http: raw.allow_http.unwrap_or(false),
             vended: raw.vended_credentials.unwrap_or(true),
         }))

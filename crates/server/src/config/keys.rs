@@ -78,6 +78,7 @@ pub(super) const KEYS: &[&str] = &[
     "credentials.*.oauth2_server_uri",
     "credentials.*.headers.*",
     "credentials.*.vended_credentials",
+    "credentials.*.ca",
     "audit.dir",
     "audit.fsync",
     "audit.statement_kib_max",

@@ -170,6 +170,7 @@ pub(super) struct Credentials {
     pub(super) oauth2_server_uri: Option<SecretText>,
     pub(super) headers: BTreeMap<String, SecretText>,
     pub(super) vended_credentials: Option<bool>,
+    pub(super) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 
 use super::login::Login;
@@ -99,6 +99,12 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Why nothing came back, and whether it may be otherwise later.
+struct Unanswered {
+    reason: String,
+    may_pass: bool,
+}
+
 #[derive(Deserialize)]
 struct ToldError {
     error: ErrorModel,
@@ -118,15 +124,21 @@ impl Client {
         let failed = |reason: String| Error::Catalog { url: reference.url.clone(), reason };
         let options = stores.options();
         // SECURITY: a redirect could lead to an address that only this machine reaches, with what was sent to this one.
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.request_timeout)
             .timeout(ANSWER_WITHIN)
-            .use_rustls_tls()
-            .build()
-            .map_err(|_| failed("no HTTPS client can be made".to_owned()))?;
+            .use_rustls_tls();
+        if let Some(authorities) = grant.credentials.as_ref().and_then(|credentials| credentials.authorities.as_ref()) {
+            let authorities = Certificate::from_pem_bundle(authorities.as_bytes());
+            let authorities =
+                authorities.map_err(|_| failed("the authorities of its credentials are none".to_owned()))?;
+            http = authorities.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate);
+            http = http.tls_built_in_root_certs(false);
+        }
+        let http = http.build().map_err(|_| failed("no HTTPS client can be made".to_owned()))?;
         let mut headers = HeaderMap::new();
         for (name, value) in grant.credentials.iter().flat_map(|credentials| &credentials.headers) {
             let bad = |_| failed(format!("the header `{name}` of its credentials is none"));
@@ -271,7 +283,8 @@ impl Client {
             let failed = match self.once(request, bytes_max).await {
                 Ok(answer) if !is_passing(answer.status) => return Ok(answer),
                 Ok(answer) => self.error(format!("{what}: it cannot answer just now: {}", self.shown(&answer))),
-                Err(reason) => self.error(format!("{what}: {reason}")),
+                Err(Unanswered { reason, may_pass: false }) => return Err(self.error(format!("{what}: {reason}"))),
+                Err(Unanswered { reason, .. }) => self.error(format!("{what}: {reason}")),
             };
             if tokio::time::Instant::now() + backoff > until {
                 return Err(failed);
@@ -282,7 +295,7 @@ impl Client {
         }
     }
 
-    async fn once(&self, request: RequestBuilder, bytes_max: usize) -> Result<Answer, String> {
+    async fn once(&self, request: RequestBuilder, bytes_max: usize) -> Result<Answer, Unanswered> {
         let mut response = request.send().await.map_err(|error| self.cause(&error))?;
         let status = response.status();
         let (e_tag, location) = (response.headers().get(ETAG).cloned(), response.headers().contains_key(LOCATION));
@@ -290,7 +303,10 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.cause(&error))? {
             if body.len() + chunk.len() > bytes_max {
-                return Err(format!("the answer is longer than {bytes_max} bytes"));
+                return Err(Unanswered {
+                    reason: format!("the answer is longer than {bytes_max} bytes"),
+                    may_pass: false,
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -298,14 +314,17 @@ impl Client {
     }
 
     /// The error and what led to it, without the URL.
-    fn cause(&self, error: &reqwest::Error) -> String {
+    fn cause(&self, error: &reqwest::Error) -> Unanswered {
         let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
         let causes: Vec<String> = causes.map(ToString::to_string).collect();
-        match causes.as_slice() {
+        let reason = match causes.as_slice() {
             _ if error.is_timeout() => "no answer in time".to_owned(),
             [] => "no answer".to_owned(),
             causes => self.without_secrets(&causes.join(": ")),
-        }
+        };
+        // Whoever is not trusted now is not trusted in a moment.
+        let may_pass = !error.is_builder() && !reason.contains("invalid peer certificate");
+        Unanswered { reason, may_pass }
     }
 
     /// An answer that is an error, for the operator.

@@ -38,7 +38,14 @@ fn reference(url: &str) -> CatalogRef {
 }
 
 fn credentials(login: Option<CatalogLogin>) -> CatalogCredentials {
-    CatalogCredentials { name: "lake-catalog".to_owned(), login, headers: Vec::new(), allow_http: true, vended: true }
+    CatalogCredentials {
+        name: "lake-catalog".to_owned(),
+        login,
+        headers: Vec::new(),
+        authorities: None,
+        allow_http: true,
+        vended: true,
+    }
 }
 
 fn token(text: &str) -> Option<CatalogCredentials> {

@@ -20,6 +20,8 @@ pub struct CatalogCredentials {
     pub login: Option<CatalogLogin>,
     /// Headers of every request, with their values.
     pub headers: Vec<(String, Secret)>,
+    /// PEM certificates of the authorities that are trusted, instead of the system's.
+    pub authorities: Option<String>,
     /// Whether they may be sent over `http://`.
     pub allow_http: bool,
     /// Whether the catalog is asked for credentials of the storage as well.
