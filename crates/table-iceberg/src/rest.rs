@@ -1,7 +1,8 @@
 //! Tables of a REST catalog.
 //!
 //! * [`RestTable`]: one table, as the catalog tells of it: `answer` reads what it says, `table` keeps it.
-//! * [`client::Client`]: the catalog: its configuration, requests that are tried again, errors; `login`: what proves who asks.
+//! * [`client::Client`]: the catalog and its configuration; `client::transport`: requests that are tried again, and errors;
+//!   `login`: what proves who asks.
 
 mod answer;
 mod client;

@@ -5,15 +5,19 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use meshgate_model::{Clock, Instant, Secret};
-use meshgate_table::{CatalogCredentials, CatalogGrant, CatalogLogin, CatalogRef, DomainStores, Error, StoreOptions};
+use meshgate_table::{CatalogCredentials, CatalogGrant, CatalogRef, DomainStores, Error, StoreOptions};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
-use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 
 use super::login::Login;
+
+pub(super) use transport::Answer;
+
+mod transport;
 
 /// The most bytes of an answer that gives a token.
 pub(super) const TOKEN_BYTES_MAX: usize = 1 << 20;
@@ -21,15 +25,9 @@ pub(super) const TOKEN_BYTES_MAX: usize = 1 << 20;
 const CONFIG_BYTES_MAX: usize = 4 << 20;
 /// The most bytes of an answer about a table, which holds its metadata.
 pub(super) const TABLE_BYTES_MAX: usize = 256 << 20;
-/// How much of what a catalog says of an error is kept.
-const MESSAGE_LEN_MAX: usize = 300;
 
-/// How long a catalog is asked again, at most; stores may take longer.
-const RETRY_FOR: Duration = Duration::from_secs(20);
 /// How long one answer may take, however steadily it comes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// Between the levels of a namespace, unless the catalog says otherwise.
 const NAMESPACE_SEPARATOR: &str = "\u{1f}";
@@ -89,31 +87,6 @@ struct ToldConfig {
     defaults: Option<HashMap<String, Option<String>>>,
     #[serde(default)]
     overrides: Option<HashMap<String, Option<String>>>,
-}
-
-/// What came back.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) e_tag: Option<HeaderValue>,
-    location: bool,
-    pub(super) body: Vec<u8>,
-}
-
-/// Why nothing came back, and whether it may be otherwise later.
-struct Unanswered {
-    reason: String,
-    may_pass: bool,
-}
-
-#[derive(Deserialize)]
-struct ToldError {
-    error: ErrorModel,
-}
-
-#[derive(Deserialize)]
-struct ErrorModel {
-    message: Option<String>,
-    r#type: Option<String>,
 }
 
 impl Client {
@@ -262,94 +235,6 @@ impl Client {
         }
     }
 
-    /// One request, tried again while the catalog cannot answer.
-    pub(super) async fn send(
-        &self,
-        what: &'static str,
-        method: Method,
-        url: &Url,
-        bytes_max: usize,
-        ask: &(dyn Fn(RequestBuilder) -> RequestBuilder + Sync),
-    ) -> Result<Answer, Error> {
-        let may_send = url.scheme() == "https" || self.credentials().is_none_or(|credentials| credentials.allow_http);
-        if !may_send {
-            // SECURITY: whoever listens would have the token.
-            return Err(self.error("its credentials are not sent over http:// without `allow_http`"));
-        }
-        let until = tokio::time::Instant::now() + RETRY_FOR.min(self.options.retry_timeout);
-        let mut backoff = BACKOFF_FIRST;
-        loop {
-            let request = ask(self.http.request(method.clone(), url.clone()));
-            let failed = match self.once(request, bytes_max).await {
-                Ok(answer) if !is_passing(answer.status) => return Ok(answer),
-                Ok(answer) => self.error(format!("{what}: it cannot answer just now: {}", self.shown(&answer))),
-                Err(Unanswered { reason, may_pass: false }) => return Err(self.error(format!("{what}: {reason}"))),
-                Err(Unanswered { reason, .. }) => self.error(format!("{what}: {reason}")),
-            };
-            if tokio::time::Instant::now() + backoff > until {
-                return Err(failed);
-            }
-            tracing::debug!(error = %failed, "a catalog that is asked again");
-            tokio::time::sleep(backoff).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-        }
-    }
-
-    async fn once(&self, request: RequestBuilder, bytes_max: usize) -> Result<Answer, Unanswered> {
-        let mut response = request.send().await.map_err(|error| self.cause(&error))?;
-        let status = response.status();
-        let (e_tag, location) = (response.headers().get(ETAG).cloned(), response.headers().contains_key(LOCATION));
-        let bytes_max = if status.is_success() { bytes_max } else { CONFIG_BYTES_MAX };
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.cause(&error))? {
-            if body.len() + chunk.len() > bytes_max {
-                return Err(Unanswered {
-                    reason: format!("the answer is longer than {bytes_max} bytes"),
-                    may_pass: false,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, e_tag, location, body })
-    }
-
-    /// The error and what led to it, without the URL.
-    fn cause(&self, error: &reqwest::Error) -> Unanswered {
-        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-        let causes: Vec<String> = causes.map(ToString::to_string).collect();
-        let reason = match causes.as_slice() {
-            _ if error.is_timeout() => "no answer in time".to_owned(),
-            [] => "no answer".to_owned(),
-            causes => self.without_secrets(&causes.join(": ")),
-        };
-        // Whoever is not trusted now is not trusted in a moment.
-        let may_pass = !error.is_builder() && !reason.contains("invalid peer certificate");
-        Unanswered { reason, may_pass }
-    }
-
-    /// An answer that is an error, for the operator.
-    pub(super) fn shown(&self, answer: &Answer) -> String {
-        let told = serde_json::from_slice::<ToldError>(&answer.body).ok().map(|told| told.error);
-        let (kind, message) = told.map_or((None, None), |told| (told.r#type, told.message));
-        let parts = [Some(answer.status.as_u16().to_string()), kind, message];
-        let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        text.retain(|c| !c.is_control());
-        self.without_secrets(&text).chars().take(MESSAGE_LEN_MAX).collect()
-    }
-
-    /// SECURITY: an error may repeat what was sent.
-    fn without_secrets(&self, text: &str) -> String {
-        let Some(credentials) = self.credentials() else { return text.to_owned() };
-        let login = match &credentials.login {
-            Some(CatalogLogin::Token(secret) | CatalogLogin::Client { secret, .. }) => Some(secret),
-            None => None,
-        };
-        let given = self.login.last();
-        let secrets = login.into_iter().chain(&given).chain(credentials.headers.iter().map(|(_, value)| value));
-        let secrets = secrets.map(Secret::expose).filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-    }
-
     fn refusal(&self, what: &str, answer: &Answer) -> Error {
         let shown = self.shown(answer);
         let status = answer.status.as_u16();
@@ -403,11 +288,6 @@ impl Client {
         }
         Ok(url)
     }
-}
-
-/// Whether the same request may be answered later.
-fn is_passing(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
 fn bearer(token: &Secret) -> Option<HeaderValue> {
