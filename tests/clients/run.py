@@ -5,7 +5,7 @@
     tests/clients/run.py --toolchains       # whether all of them can be built here: 0, or 1 and what is missing
 
 Only the standard library is needed: the clients are installed and built into a directory that is kept between runs. JDBC needs a
-JDK (17 or newer) and Maven, and so does Spark, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a
+JDK (17 or newer) and Maven, and so do Spark and the REST catalog, Go needs a toolchain, OIDC needs Node.js, and clients of an older Arrow need a
 Python that it was made for. What is missing is said, and its tests are skipped.
 
 MESHGATE_BIN                  the binary, required
@@ -34,6 +34,7 @@ JDBC_DRIVER = "org.apache.arrow:flight-sql-jdbc-driver"
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 SPARK_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.1"
 JAVA_MIN, GO_MIN, NODE_MIN = 17, (1, 25), 20
+MAVEN_CLASSES = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 # Where pyarrow 15 can be installed.
 OLD_PYTHONS = ["3.12", "3.11", "3.10", "3.9"]
 INSTALL_LIMIT_S = 1200
@@ -75,11 +76,11 @@ def old_base() -> str:
 def java_version() -> str:
     absent = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
     if absent:
-        raise Missing(f"JDBC and Spark need a JDK {JAVA_MIN} and Maven: no {', '.join(absent)}")
+        raise Missing(f"JDBC, Spark and the REST catalog need a JDK {JAVA_MIN} and Maven: no {', '.join(absent)}")
     shown = run(["javac", "-version"])
     version = re.search(r"\d+", shown.stdout + shown.stderr)
     if version is None or int(version[0]) < JAVA_MIN:
-        raise Missing(f"JDBC and Spark need a JDK {JAVA_MIN}: {(shown.stdout or shown.stderr).strip()}")
+        raise Missing(f"JDBC, Spark and the REST catalog need a JDK {JAVA_MIN}: {(shown.stdout or shown.stderr).strip()}")
     return version[0]
 
 
@@ -138,6 +139,23 @@ def spark(cache: Path, version: str) -> Path:
     return directory
 
 
+def catalog(cache: Path, version: str) -> Path:
+    """A directory with the classes of Iceberg's REST catalog and the jars that it needs."""
+    directory = cache / "catalog"
+    source, project = HERE / "catalog" / "CatalogServer.java", HERE / "catalog" / "pom.xml"
+    wanted = digest([source, project], version)
+    if not is_made(directory, wanted):
+        print(f"clients: building the REST catalog into {directory}", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        build(["mvn", "-B", "-q", "-Dstyle.color=never", f"-Dmaven.repo.local={cache / 'maven'}", "-f", project, MAVEN_CLASSES,
+               f"-DoutputDirectory={directory / 'jars'}"], cwd=directory)
+        build(["javac", "-Xlint:all,-classfile", "-Werror", "-proc:none", "-cp", directory / "jars" / "*",
+               "-d", directory / "classes", source])
+        made(directory, wanted)
+    return directory
+
+
 def go(cache: Path, version: str) -> Path:
     """The Go client."""
     directory, binary = cache / "go", cache / "go" / "client"
@@ -176,7 +194,7 @@ def oidc(cache: Path, version: str) -> Path:
 
 # Clients that need more than this Python: what they need, and how they are made of it.
 OPTIONAL = {"jdbc": (java_version, jdbc), "go": (go_version, go), "old": (old_base, old), "oidc": (node_version, oidc),
-            "spark": (java_version, spark)}
+            "spark": (java_version, spark), "catalog": (java_version, catalog)}
 
 
 def toolchains() -> tuple[dict, dict]:

@@ -9,7 +9,9 @@ use meshgate_identity::Principal;
 use meshgate_model::{Epoch, Finding, Name, Place, ProductAddress, Scope, Severity, TableAddress, mutant};
 use meshgate_policy::{Decision, Policies, RequestContext};
 use meshgate_product::{Documents, Domain, Location, Product, Release, ScopeState, StorageGrant, Table, Version};
-use meshgate_table::{CatalogRef, Credentials, DomainStores, Format, Grant, Layout, Source, StoreOptions};
+use meshgate_table::{
+    CatalogGrant, CatalogRef, Credentials, DomainStores, Format, Grant, Layout, Source, StoreOptions,
+};
 
 use crate::Error;
 
@@ -90,7 +92,14 @@ impl MeshSource {
                     let credentials = credentials.as_ref().map(|name| self.named(name)).transpose()?;
                     grants.push(Grant { prefix_url: url.clone(), credentials });
                 }
-                StorageGrant::Catalog { url } => catalogs.push(url.clone()),
+                StorageGrant::Catalog { url, credentials } => {
+                    let credentials = match credentials.as_ref().map(|name| self.named(name)).transpose()? {
+                        Some(Credentials::Catalog(credentials)) => Some(credentials),
+                        Some(_) => return Err(format!("the catalog {url} needs credentials of the type iceberg-rest")),
+                        None => None,
+                    };
+                    catalogs.push(CatalogGrant { url: url.clone(), credentials });
+                }
             }
         }
         DomainStores::new(domain.name.as_str(), grants, catalogs, self.stores).map_err(|error| error.to_string())

@@ -119,7 +119,7 @@ pub(crate) fn granted<'g>(url: &str, grants: &'g [StorageGrant]) -> Option<&'g S
 /// The grant that lists a catalog service: the same scheme, host and port, and a path that begins alike.
 pub(crate) fn listed_catalog<'g>(catalog: &str, grants: &'g [StorageGrant]) -> Option<&'g StorageGrant> {
     grants.iter().find(|grant| match grant {
-        StorageGrant::Catalog { url } => {
+        StorageGrant::Catalog { url, .. } => {
             catalog == url || catalog.strip_prefix(url.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
         }
         StorageGrant::Prefix { .. } => false,
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn catalogs_are_listed_by_host_and_path() {
-        let grants = [StorageGrant::Catalog { url: "https://catalog.example/iceberg".to_owned() }];
+        let grants = [StorageGrant::Catalog { url: "https://catalog.example/iceberg".to_owned(), credentials: None }];
         for (text, listed) in [
             ("https://catalog.example/iceberg", true),
             ("https://CATALOG.example:443/iceberg/v1/", true),

@@ -175,13 +175,14 @@ fn grant(node: &Node, directory: &Path, notes: &mut Notes) -> Option<StorageGran
     let credentials = node.owned("credentials");
     let (key, result) = match (node.text("catalog"), node.text("prefix")) {
         (Some(text), _) => {
+            let url = location::catalog_service(text);
             // SECURITY: whoever writes credentials down believes that nobody gets in without them.
-            if credentials.is_some() {
+            if credentials.is_some() && url.as_ref().is_ok_and(|url| !url.starts_with("http")) {
                 notes
-                    .error(node.mark_of("credentials"), "unknown-field", "a catalog is asked without `credentials`")
-                    .hint("take them out; this gateway cannot sign in to a catalog");
+                    .error(node.mark_of("credentials"), "unknown-field", "this catalog is asked without `credentials`")
+                    .hint("take them out; this gateway signs in to catalogs over http:// and https:// only");
             }
-            ("catalog", location::catalog_service(text).map(|url| StorageGrant::Catalog { url }))
+            ("catalog", url.map(|url| StorageGrant::Catalog { url, credentials }))
         }
         (None, Some(text)) => {
             let url = location::absolute(text, directory).map(location::directory);

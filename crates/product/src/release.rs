@@ -102,6 +102,8 @@ pub enum StorageGrant {
     Catalog {
         /// The catalog's URL.
         url: String,
+        /// Names a `[credentials.<name>]` table of the gateway's config.
+        credentials: Option<String>,
     },
 }
 

@@ -20,7 +20,6 @@ impl SqlCatalog {
         let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) else {
             let kind = match url.split(':').next() {
                 Some("postgres" | "postgresql") => "a PostgreSQL catalog",
-                Some("http" | "https") => "a REST catalog",
                 _ => "a catalog of an unknown kind",
             };
             return Err(Error::unsupported(kind));

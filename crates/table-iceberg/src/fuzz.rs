@@ -60,7 +60,7 @@ impl House {
         let url = url::Url::from_directory_path(domain.join("table")).map_err(|()| "no path")?;
         let source = Source::at(Format::Iceberg, url);
         let read = async {
-            let bench = Bench::new(Arc::new(IcebergFormat), Arc::new(Machine), &domain)?;
+            let bench = Bench::new(Arc::new(IcebergFormat::new(Arc::new(Machine))), Arc::new(Machine), &domain)?;
             let schema = bench.tables.snapshot(&bench.stores, &source, &Pin::Latest, None).await?.schema().clone();
             let columns: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
             bench.rows(&source, &Pin::Latest, &columns, None).await

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::catalog::SqlCatalog;
 use crate::directory::newest_metadata;
 use crate::files::IcebergFiles;
+use crate::rest::RestTable;
 use crate::{history, schema};
 
 /// How many snapshots stay at hand, the newest included.
@@ -35,8 +36,10 @@ pub(crate) enum Whereabouts {
     Directory(Located),
     /// It is this one, for ever.
     File(Located),
-    /// A catalog knows.
+    /// A SQL catalog knows.
     Catalog(SqlCatalog),
+    /// A REST catalog knows, and tells all of it.
+    Rest(RestTable),
 }
 
 /// Keeps the newest metadata and a few snapshots; files of both never change.
@@ -50,9 +53,18 @@ pub(crate) struct IcebergTable {
 #[derive(Debug, Default)]
 struct Known {
     /// A table that was made anew may use a path again: so the file's size, time and tag count as well.
-    metadata: Option<(ObjectMeta, Arc<TableMetadata>)>,
+    file: Option<(ObjectMeta, Arc<TableMetadata>)>,
+    /// What the snapshots are of.
+    newest: Option<Newest>,
     /// By id; none for a table without a snapshot.
     snapshots: Vec<(Option<i64>, Arc<Snapshot>)>,
+}
+
+/// Metadata, and the stores that its files are read with.
+#[derive(Clone, Debug)]
+struct Newest {
+    metadata: Arc<TableMetadata>,
+    stores: Arc<DomainStores>,
 }
 
 impl IcebergTable {
@@ -61,15 +73,36 @@ impl IcebergTable {
         Self { whereabouts, stores, known: Mutex::default() }
     }
 
-    async fn refresh(&self, known: &mut Known) -> Result<Arc<TableMetadata>, Error> {
-        let (store, path) = match &self.whereabouts {
-            Whereabouts::Directory(root) => (root.store.clone(), newest_metadata(root).await?),
-            Whereabouts::File(file) => (file.store.clone(), file.path.clone()),
+    async fn refresh(&self, known: &mut Known) -> Result<Newest, Error> {
+        let (metadata, stores) = match &self.whereabouts {
+            Whereabouts::Directory(root) => {
+                (self.read(known, root.store.clone(), newest_metadata(root).await?).await?, self.stores.clone())
+            }
+            Whereabouts::File(file) => {
+                (self.read(known, file.store.clone(), file.path.clone()).await?, self.stores.clone())
+            }
             Whereabouts::Catalog(catalog) => {
                 let file = self.stores.locate_literal(&catalog.metadata_location().await?)?;
-                (file.store, file.path)
+                (self.read(known, file.store, file.path).await?, self.stores.clone())
             }
+            Whereabouts::Rest(table) => table.refresh().await?,
         };
+        let newest = Newest { metadata, stores };
+        if !known.newest.as_ref().is_some_and(|known| known.is(&newest)) {
+            // Other metadata may have other properties, which snapshots depend on.
+            known.snapshots.clear();
+            known.newest = Some(newest.clone());
+        }
+        Ok(newest)
+    }
+
+    /// The metadata of a file, which may be the one that is known.
+    async fn read(
+        &self,
+        known: &mut Known,
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+    ) -> Result<Arc<TableMetadata>, Error> {
         let file = match store.head(&path).await {
             Ok(file) => file,
             Err(object_store::Error::NotFound { path, .. }) => {
@@ -77,20 +110,17 @@ impl IcebergTable {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Some((_, metadata)) = known.metadata.as_ref().filter(|(seen, _)| *seen == file) {
+        if let Some((_, metadata)) = known.file.as_ref().filter(|(seen, _)| *seen == file) {
             return Ok(metadata.clone());
         }
         let metadata = Arc::new(read_metadata(&*store, &path).await?);
-        // Another metadata file may have other properties, which snapshots depend on.
-        known.snapshots.clear();
-        known.metadata = Some((file, metadata.clone()));
+        known.file = Some((file, metadata.clone()));
         Ok(metadata)
     }
 
     fn snapshot_of(
-        &self,
         known: &mut Known,
-        metadata: &Arc<TableMetadata>,
+        Newest { metadata, stores }: &Newest,
         snapshot: Option<&SnapshotRef>,
     ) -> Result<Arc<Snapshot>, Error> {
         // SECURITY: old snapshots are read with the table's columns of today, bound by id: rules and contract speak of
@@ -107,13 +137,13 @@ impl IcebergTable {
             timestamp: snapshot.map(|snapshot| Instant(snapshot.timestamp_ms().saturating_mul(1_000))),
             schema: arrow.clone(),
             binding,
-            stores: self.stores.clone(),
+            stores: stores.clone(),
             files: Arc::new(IcebergFiles {
                 metadata: metadata.clone(),
                 snapshot: snapshot.cloned(),
                 schema: schema.clone(),
                 arrow,
-                stores: self.stores.clone(),
+                stores: stores.clone(),
             }),
         });
         if known.snapshots.len() >= SNAPSHOTS_MAX {
@@ -128,19 +158,26 @@ impl IcebergTable {
 impl OpenTable for IcebergTable {
     async fn snapshot(&self, pin: &Pin) -> Result<Arc<Snapshot>, Error> {
         let mut known = self.known.lock().await;
-        let metadata = self.refresh(&mut known).await?;
+        let newest = self.refresh(&mut known).await?;
+        let metadata = &newest.metadata;
         let snapshot = match pin {
             Pin::Latest => metadata.current_snapshot().cloned(),
             // Before its first snapshot, which is a version like any other.
             Pin::Version(version) if version == EMPTY && metadata.snapshot_for_ref(EMPTY).is_none() => None,
-            pin => Some(find(&metadata, pin)?),
+            pin => Some(find(metadata, pin)?),
         };
-        self.snapshot_of(&mut known, &metadata, snapshot.as_ref())
+        Self::snapshot_of(&mut known, &newest, snapshot.as_ref())
     }
 
     async fn history(&self, versions_max: usize) -> Result<Vec<PastVersion>, Error> {
-        let metadata = self.refresh(&mut *self.known.lock().await).await?;
-        history::versions(&metadata, versions_max)
+        let newest = self.refresh(&mut *self.known.lock().await).await?;
+        history::versions(&newest.metadata, versions_max)
+    }
+}
+
+impl Newest {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.metadata, &other.metadata) && Arc::ptr_eq(&self.stores, &other.stores)
     }
 }
 
@@ -183,10 +220,13 @@ async fn read_metadata(store: &dyn ObjectStore, path: &Path) -> Result<TableMeta
         let metered = BufReader::new(Metered { inner: unpacked, values: 0 });
         return serde_json::from_reader(metered).map_err(failed);
     }
-    if values_in(&bytes) > METADATA_VALUES_MAX {
-        return Err(Error::malformed(TOO_LARGE));
-    }
+    refuse_too_many(&bytes)?;
     serde_json::from_slice(&bytes).map_err(failed)
+}
+
+/// Refuses a text of too many values to be read.
+pub(crate) fn refuse_too_many(json: &[u8]) -> Result<(), Error> {
+    if values_in(json) > METADATA_VALUES_MAX { Err(Error::malformed(TOO_LARGE)) } else { Ok(()) }
 }
 
 const TOO_LARGE: &str = "Iceberg metadata: it is far too large";

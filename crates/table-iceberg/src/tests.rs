@@ -32,7 +32,7 @@ impl Clock for Machine {
 #[async_trait]
 impl Fixture for Iceberg {
     fn format(&self) -> Arc<dyn TableFormat> {
-        Arc::new(IcebergFormat)
+        Arc::new(IcebergFormat::new(Arc::new(Machine)))
     }
 
     async fn append(&self, directory: &Path, batch: RecordBatch, partition_by: &[&str]) -> Result<(), Failed> {

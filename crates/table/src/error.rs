@@ -41,6 +41,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A catalog did not answer as needed.
+    #[error("the catalog {url}: {reason}")]
+    Catalog {
+        /// The catalog.
+        url: String,
+        /// What is wrong; never a token.
+        reason: String,
+    },
     /// The table's metadata contradicts itself or its format.
     #[error("malformed table: {reason}")]
     Malformed {
@@ -133,6 +141,7 @@ impl Failure for Error {
             | Self::OutsideStorage { .. }
             | Self::UnsupportedFeature { .. }
             | Self::Grant { .. }
+            | Self::Catalog { .. }
             | Self::Malformed { .. }
             | Self::Store(_)
             | Self::Format { .. } => Fault::Unavailable,
@@ -161,6 +170,7 @@ impl Failure for Error {
             Self::NotFound { .. }
             | Self::OutsideStorage { .. }
             | Self::Grant { .. }
+            | Self::Catalog { .. }
             | Self::Malformed { .. }
             | Self::Store(_)
             | Self::Format { .. } => PublicText::new("the table's data cannot be read just now"),

@@ -2,7 +2,9 @@
 //!
 //! * [`Source`], [`CatalogRef`], [`Layout`], [`Format`], [`Pin`]: which table, and which of its versions.
 //! * [`DomainStores`]: all storage a domain may read; every path is contained to its grants ([`Grant`],
-//!   [`Credentials`], [`Located`]).
+//!   [`Credentials`], [`S3Credentials`], [`StoreOptions`], [`Located`]), and so are the catalogs that it asks
+//!   ([`CatalogGrant`], [`CatalogCredentials`], [`CatalogLogin`]); [`Lease`] ([`Vended`], [`Vendor`]): storage credentials
+//!   that a catalog gives for a while.
 //! * [`TableFormat`], [`OpenTable`], [`FileList`], [`PastVersion`]: what a format implements.
 //! * [`Deletes`]: which rows of a data file are deleted; [`vector`]: how deletion vectors lie in files;
 //!   [`Loading`] ([`Charge`], [`Absent`]): what they are read with.
@@ -37,5 +39,8 @@ pub use format::{FileList, OpenTable, PastVersion, TableFormat};
 pub use scan::{Absent, Charge, Delivery, LakeScanExec, Loading, SameOrder, loses_nothing, stored_columns};
 pub use snapshot::{Snapshot, SnapshotParts};
 pub use source::{CatalogRef, Format, Layout, Pin, Source};
-pub use stores::{Credentials, DomainStores, Grant, Located, S3Credentials, StoreOptions};
+pub use stores::{
+    CatalogCredentials, CatalogGrant, CatalogLogin, Credentials, DomainStores, Grant, Lease, Located, S3Credentials,
+    StoreOptions, Vended, Vendor,
+};
 pub use tables::{CacheOptions, Tables};

@@ -13,9 +13,14 @@ use crate::Error;
 use backend::Backend;
 use place::{Place, Reading};
 
+pub use catalogs::{CatalogCredentials, CatalogGrant, CatalogLogin};
+pub use vended::{Lease, Vended, Vendor};
+
 mod backend;
+mod catalogs;
 mod contained;
 mod place;
+mod vended;
 
 /// A prefix that the platform lets a domain read, and how.
 #[derive(Clone, Debug)]
@@ -31,6 +36,8 @@ pub struct Grant {
 pub enum Credentials {
     /// S3 and stores that speak its protocol.
     S3(S3Credentials),
+    /// A catalog service, which is no storage.
+    Catalog(CatalogCredentials),
     /// A kind of store that is not built; every use is refused by its name.
     Unsupported {
         /// `azure`, `gcs`, ...
@@ -56,6 +63,9 @@ pub struct S3Credentials {
     /// Whether the bucket is the first part of the host name instead of the path.
     pub virtual_hosted: bool,
 }
+
+/// The most storage credentials that a catalog may give for one table.
+const VENDED_MAX: usize = 32;
 
 /// Limits that hold for every store of a domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,7 +98,8 @@ impl Default for StoreOptions {
 pub struct DomainStores {
     domain: String,
     backends: Vec<Backend>,
-    catalogs: Vec<String>,
+    catalogs: Vec<CatalogGrant>,
+    options: StoreOptions,
 }
 
 /// A path that lies under one of the domain's prefixes, and the store to read it with.
@@ -111,13 +122,30 @@ impl DomainStores {
     pub fn new(
         domain: &str,
         grants: Vec<Grant>,
-        catalogs: Vec<String>,
+        catalogs: Vec<CatalogGrant>,
         options: StoreOptions,
     ) -> Result<Arc<Self>, Error> {
         let backends =
             grants.into_iter().map(|grant| Backend::new(domain, &grant, options)).collect::<Result<Vec<_>, _>>()?;
-        let catalogs = catalogs.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
-        Ok(Arc::new(Self { domain: domain.to_owned(), backends, catalogs }))
+        Ok(Arc::new(Self { domain: domain.to_owned(), backends, catalogs, options }))
+    }
+
+    /// The same storage, read with the credentials of a lease where it has some. What the domain may read is what it was.
+    pub fn with_lease(&self, lease: &Arc<Lease>, vended: &[Vended]) -> Result<Arc<Self>, Error> {
+        // Each is a client with connections of its own.
+        if vended.len() > VENDED_MAX {
+            let reason = format!("a catalog gives more than {VENDED_MAX} storage credentials for a table");
+            return Err(Error::Grant { domain: self.domain.clone(), reason });
+        }
+        let mut backends = self.backends.clone();
+        for vended in vended {
+            // In their own places after all grants: those keep their numbers, and of two as long the later one is taken.
+            for granted in &self.backends {
+                backends.extend(granted.with_lease(&self.domain, lease, vended, self.options)?);
+            }
+        }
+        let (domain, catalogs) = (self.domain.clone(), self.catalogs.clone());
+        Ok(Arc::new(Self { domain, backends, catalogs, options: self.options }))
     }
 
     /// The domain's name.
@@ -135,12 +163,16 @@ impl DomainStores {
         self.find(path, Reading::Literal)
     }
 
-    /// Whether a catalog service may be asked on behalf of this domain.
-    pub fn allows_catalog(&self, url: &str) -> bool {
-        let url = url.trim_end_matches('/');
-        self.catalogs.iter().any(|allowed| {
-            url.strip_prefix(allowed.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }) && !url.contains("..")
+    /// The limits of its stores.
+    pub fn options(&self) -> StoreOptions {
+        self.options
+    }
+
+    /// The grant by which a catalog service may be asked on behalf of this domain.
+    pub fn catalog(&self, url: &str) -> Result<&CatalogGrant, Error> {
+        // SECURITY: no request goes to a host that the platform has not listed for the domain.
+        let covering = self.catalogs.iter().filter(|granted| granted.covers(url));
+        covering.max_by_key(|granted| granted.url.len()).ok_or_else(|| self.outside(url))
     }
 
     /// The real path of a local file that lies under one of the prefixes.

@@ -182,7 +182,7 @@ impl World {
         let ledger = Arc::new(ledger.map_err(Error::below)?);
         let formats: Vec<Arc<dyn meshgate_table::TableFormat>> = vec![
             Arc::new(meshgate_table_delta::DeltaFormat),
-            Arc::new(meshgate_table_iceberg::IcebergFormat),
+            Arc::new(meshgate_table_iceberg::IcebergFormat::new(clock.clone())),
             Arc::new(meshgate_table_parquet::ParquetFormat::default()),
         ];
         let parts = Parts {

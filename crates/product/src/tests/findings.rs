@@ -48,7 +48,7 @@ const CASES: &[Case] = &[
     case(MESH_FILE, ("./data/sales/", "memory:///x"), "bad-location", (6, 17), "`memory` is no scheme"),
     case(
         MESH_FILE,
-        ("- prefix: ./data/sales/", "- catalog: https://catalog.example/api\n        credentials: lake"),
+        ("- prefix: ./data/sales/", "- catalog: postgres://db.example/lake\n        credentials: lake"),
         "unknown-field",
         (7, 22),
         "asked without `credentials`",

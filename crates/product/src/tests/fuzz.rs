@@ -226,7 +226,7 @@ fn fuzz_location() {
 
 #[test]
 fn fuzz_catalog() {
-    let grants = [StorageGrant::Catalog { url: "https://catalog.example/iceberg".to_owned() }];
+    let grants = [StorageGrant::Catalog { url: "https://catalog.example/iceberg".to_owned(), credentials: None }];
     let inputs = [
         "https://catalog.example/iceberg",
         "https://CATALOG.example:443/iceberg/v1/",

@@ -163,6 +163,14 @@ pub(super) struct Credentials {
     pub(super) endpoint: Option<SecretText>,
     pub(super) allow_http: Option<bool>,
     pub(super) virtual_hosted: Option<bool>,
+    pub(super) token: Option<SecretText>,
+    pub(super) client_id: Option<SecretText>,
+    pub(super) client_secret: Option<SecretText>,
+    pub(super) scope: Option<SecretText>,
+    pub(super) oauth2_server_uri: Option<SecretText>,
+    pub(super) headers: BTreeMap<String, SecretText>,
+    pub(super) vended_credentials: Option<bool>,
+    pub(super) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

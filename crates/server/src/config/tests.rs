@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use meshgate_engine::Options;
 use meshgate_identity::OidcIssuer;
-use meshgate_table::Credentials;
+use meshgate_table::{CatalogLogin, Credentials};
 
 use super::{Config, Overrides, keys};
 use crate::args::LogFormat;
@@ -38,7 +38,7 @@ fn the_commented_example_holds_every_key_and_every_default() {
     let example = include_str!("../../../../deploy/meshgate.toml");
     for key in keys::KEYS {
         let shown = match key.rsplit_once('.') {
-            Some((table, "*")) => format!("[{table}]"),
+            Some((table, "*")) => format!("[{}]", table.replace('*', "catalog")),
             Some((_, last)) => format!("{last} = "),
             None => format!("{key} = "),
         };
@@ -188,6 +188,19 @@ fn what_cannot_be_used_is_refused_with_place_and_suggestion() {
         ("[credentials.lake]\nregion = \"x\"", &[], &["no `type`"]),
         ("[credentials.lake]\ntype = \"s3\"\nsecret_kye = \"x\"", &[], &["`credentials.lake.secret_key`?"]),
         ("[credentials.lake]\ntype = \"s3\"\nsecret_key = \"x\"", &[], &["only one of"]),
+        ("[credentials.c]\ntype = \"s3\"\ntoken = \"x\"", &[], &["`credentials.c.token` is not for the type `s3`"]),
+        (
+            "[credentials.c]\ntype = \"iceberg-rest\"\nregion = \"x\"",
+            &[],
+            &["region` is not for the type `iceberg-rest`"],
+        ),
+        ("[credentials.c]\ntype = \"iceberg-rest\"\nclient_id = \"x\"", &[], &["only one of"]),
+        (
+            "[credentials.c]\ntype = \"iceberg-rest\"\nclient_id = \"x\"\nclient_secret = \"y\"\ntoken = \"z\"",
+            &[],
+            &["both `token` and `client_id`"],
+        ),
+        ("[credentials.c]\ntype = \"iceberg-rest\"\ntoken = \"x\"\nscope = \"y\"", &[], &["without `client_id`"]),
         (
             "[credentials.lake]\ntype = \"s3\"\naccess_key = \"env:NO_SUCH_VARIABLE_HERE\"",
             &[],
@@ -218,6 +231,24 @@ fn secrets_are_fetched_and_never_shown() {
     let Credentials::S3(s3) = &config.credentials["l"] else { panic!("another kind") };
     assert_eq!(s3.secret_key.as_ref().map(|key| key.expose()), Some("hunter2"));
     assert!(!format!("{config:?}").contains("hunter"));
+}
+
+#[test]
+fn a_catalog_is_signed_in_to() {
+    let text = "[credentials.c]\ntype = \"iceberg-rest\"\nclient_id = \"hunter1\"\nclient_secret = \"hunter2\"\n\
+                oauth2_server_uri = \"https://login.example/token\"\nvended_credentials = false\n\
+                [credentials.c.headers]\nX-Project = \"hunter3\"\n\
+                [credentials.t]\ntype = \"iceberg-rest\"\ntoken = \"hunter4\"";
+    let config = load(text, &[], &at("/s")).expect("a good configuration");
+    assert!(!format!("{config:?}").contains("hunter"));
+    let Credentials::Catalog(client) = &config.credentials["c"] else { panic!("another kind") };
+    let Some(CatalogLogin::Client { id, secret, scope, server }) = &client.login else { panic!("another login") };
+    assert_eq!((id.expose(), secret.expose(), scope.as_str()), ("hunter1", "hunter2", "catalog"));
+    assert_eq!(server.as_deref(), Some("https://login.example/token"));
+    assert!(!client.vended && !client.allow_http);
+    assert!(client.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).eq([("X-Project", "hunter3")]));
+    let Credentials::Catalog(token) = &config.credentials["t"] else { panic!("another kind") };
+    assert!(matches!(&token.login, Some(CatalogLogin::Token(token)) if token.expose() == "hunter4") && token.vended);
 }
 
 #[test]

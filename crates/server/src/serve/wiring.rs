@@ -64,7 +64,7 @@ pub(super) async fn wire(config: &Config, mesh: &Path) -> Outcome<Wired> {
     let engine = Engine::new(config.engine.clone());
     let engine = Arc::new(engine.map_err(|error| Trouble::of("the engine cannot be started", &error))?);
     let tables = Arc::new(Tables::new(
-        formats(&config.cache),
+        formats(&config.cache, &clock),
         CacheOptions { footers_bytes: config.cache.footers_bytes, ..CacheOptions::default() },
         clock.clone(),
     ));
@@ -143,11 +143,11 @@ impl Secrets {
     }
 }
 
-fn formats(config: &Cache) -> Vec<Arc<dyn TableFormat>> {
+fn formats(config: &Cache, clock: &Arc<dyn Clock>) -> Vec<Arc<dyn TableFormat>> {
     let parquet = meshgate_table_parquet::ParquetFormat { files_max: config.parquet_files_max };
     vec![
         Arc::new(meshgate_table_delta::DeltaFormat),
-        Arc::new(meshgate_table_iceberg::IcebergFormat),
+        Arc::new(meshgate_table_iceberg::IcebergFormat::new(clock.clone())),
         Arc::new(parquet),
     ]
 }

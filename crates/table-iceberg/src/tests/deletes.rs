@@ -70,7 +70,7 @@ impl Table {
 
     fn bench(&self) -> Bench {
         let domain = self.directory().parent().unwrap().to_path_buf();
-        Bench::new(Arc::new(IcebergFormat), Arc::new(Machine), &domain).unwrap()
+        Bench::new(Arc::new(IcebergFormat::new(Arc::new(Machine))), Arc::new(Machine), &domain).unwrap()
     }
 
     async fn read(&self, column: &str) -> Result<Vec<String>, Error> {

@@ -298,7 +298,7 @@ async fn check(seed: u64) {
         versions: Vec::new(),
         steps: Vec::new(),
     };
-    let bench = || Bench::new(Arc::new(IcebergFormat), Arc::new(Machine), &root).unwrap();
+    let bench = || Bench::new(Arc::new(IcebergFormat::new(Arc::new(Machine))), Arc::new(Machine), &root).unwrap();
     // One that follows the table, and one that finds it as it is in the end.
     let (follows, finds) = (bench(), bench());
     let source = Source::at(Format::Iceberg, url::Url::from_directory_path(&history.directory).unwrap());

@@ -5,12 +5,12 @@ use std::fs;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
-use super::{DomainStores, Grant, StoreOptions};
+use super::{CatalogGrant, DomainStores, Grant, StoreOptions};
 use crate::Error;
 
 pub(super) fn stores(prefixes: &[&str]) -> std::sync::Arc<DomainStores> {
     let grants = prefixes.iter().map(|p| Grant { prefix_url: (*p).to_owned(), credentials: None }).collect();
-    DomainStores::new("sales", grants, vec!["https://catalog.example/v1".to_owned()], StoreOptions::default())
+    DomainStores::new("sales", grants, vec![CatalogGrant::open("https://catalog.example/v1")], StoreOptions::default())
         .expect("good grants")
 }
 
@@ -97,8 +97,9 @@ fn catalogs_are_listed() {
         ("https://catalog.example/v1/ns", true),
         ("https://catalog.example/v10", false),
         ("https://catalog.example/v1/../admin", false),
+        ("https://catalog.example/v1/%2e%2e/admin", false),
         ("https://catalog.example", false),
     ] {
-        assert_eq!(stores.allows_catalog(url), allowed, "{url}");
+        assert_eq!(stores.catalog(url).is_ok(), allowed, "{url}");
     }
 }
