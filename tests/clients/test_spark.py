@@ -30,7 +30,7 @@ def spark(tmp_path_factory):
     mesh = tmp_path_factory.mktemp("spark") / "mesh"
     warehouse = mesh / "data" / "lake"
     warehouse.mkdir(parents=True)
-    [jar] = directory.glob("*.jar")
+    [jar] = directory.glob("iceberg-spark-runtime-*.jar")
     script = Path(__file__).with_name("spark") / "histories.py"
     written = subprocess.run(
         [directory / "python" / "bin" / "python", script, jar, warehouse],
