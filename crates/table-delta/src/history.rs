@@ -3,14 +3,14 @@
 //! The format is that of "In-Commit Timestamps" in Delta's `PROTOCOL.md`. The library dates versions by their files, which a
 //! copied table has others of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use deltalake::logstore::commit_uri_from_version;
 use futures::{StreamExt, TryStreamExt, stream};
 use meshgate_model::Instant;
 use meshgate_table::{Error, PastVersion};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 /// The longest first line of a commit, which says when it was made.
@@ -128,10 +128,67 @@ pub(crate) async fn made_ms(table: &dyn ObjectStore, version: u64) -> Result<Opt
     made.map(Some).ok_or_else(|| broken("when a version was made"))
 }
 
+/// Whether all of the log that a version is made of is kept: a checkpoint and the commits after it, or all commits.
+/// SECURITY: the library takes the schema from a checksum file if it has to, and gives the files of the commits that are left
+/// for those of the version.
+pub(crate) async fn keeps(table: &dyn ObjectStore, version: u64) -> Result<bool, Error> {
+    let mut log = Log::default();
+    for file in log_files(table).await? {
+        file.location.filename().and_then(|name| log.add(name));
+    }
+    // What follows on the newest version that is known to be whole.
+    let mut next =
+        log.checkpoints().filter(|checkpoint| *checkpoint <= version).max().map_or(0, |at| at.saturating_add(1));
+    log.commits.sort_unstable();
+    for (first, last) in &log.commits {
+        if *first <= next && *last >= next && *last <= version {
+            next = last.saturating_add(1);
+        }
+    }
+    Ok(next > version)
+}
+
+/// The names of a log's files, as Delta's `PROTOCOL.md` has them.
+#[derive(Default)]
+struct Log {
+    /// From which version to which: more than one in compacted commits.
+    commits: Vec<(u64, u64)>,
+    whole: Vec<u64>,
+    /// Of checkpoints in parts, by version and number of parts, which are there.
+    parts: HashMap<(u64, u64), HashSet<u64>>,
+}
+
+impl Log {
+    fn add(&mut self, name: &str) -> Option<()> {
+        let parts: Vec<_> = name.split('.').collect();
+        let number = |text: &str| text.parse::<u64>().ok();
+        match parts.as_slice() {
+            [version, "json"] => self.commits.push((number(version)?, number(version)?)),
+            [first, last, "compacted", "json"] => self.commits.push((number(first)?, number(last)?)),
+            [version, "checkpoint", "parquet"] | [version, "checkpoint", _, "parquet" | "json"] => {
+                self.whole.push(number(version)?);
+            }
+            [version, "checkpoint", part, count, "parquet"] => {
+                self.parts.entry((number(version)?, number(count)?)).or_default().insert(number(part)?);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn checkpoints(&self) -> impl Iterator<Item = u64> {
+        let complete = self.parts.iter().filter(|((_, count), there)| (1..=*count).all(|part| there.contains(&part)));
+        self.whole.iter().copied().chain(complete.map(|((version, _), _)| *version))
+    }
+}
+
+async fn log_files(table: &dyn ObjectStore) -> Result<Vec<ObjectMeta>, Error> {
+    Ok(table.list(Some(&Path::from("_delta_log"))).try_collect().await?)
+}
+
 /// All commits that are kept, by version, with the time of their file in milliseconds since 1970.
 async fn commits(table: &dyn ObjectStore) -> Result<Vec<(u64, i64)>, Error> {
-    let log = Path::from("_delta_log");
-    let files: Vec<_> = table.list(Some(&log)).try_collect().await?;
+    let files = log_files(table).await?;
     let commits = files.into_iter().filter_map(|file| {
         let version = file.location.filename()?.strip_suffix(".json")?.parse().ok()?;
         (file.location == commit_uri_from_version(Some(version)))

@@ -1,9 +1,9 @@
 //! The table's columns as `meshgate-table` wants them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use meshgate_table::{Binding, Error, FIELD_ID, PHYSICAL_NAME};
 
 const MAPPING_ID: &str = "delta.columnMapping.id";
@@ -76,4 +76,25 @@ fn convert_field(field: &FieldRef, mapping: Mapping) -> Result<FieldRef, Error> 
 /// The name of a column in files and statistics.
 pub(crate) fn physical_name(field: &Field) -> &str {
     field.metadata().get(PHYSICAL_NAME).unwrap_or_else(|| field.name())
+}
+
+/// Whether no physical name is that of one column then and of another one today.
+pub(crate) fn are_the_same(then: &Fields, today: &Fields) -> bool {
+    today.iter().all(|field| {
+        let before = then.iter().find(|before| physical_name(before) == physical_name(field));
+        before.is_none_or(|before| {
+            let ids = before.metadata().get(FIELD_ID).zip(field.metadata().get(FIELD_ID));
+            ids.is_none_or(|(before, today)| before == today) && are_the_same(inside(before), inside(field))
+        })
+    })
+}
+
+/// What a column is made of.
+fn inside(field: &Field) -> &Fields {
+    static NOTHING: LazyLock<Fields> = LazyLock::new(Fields::empty);
+    match field.data_type() {
+        DataType::Struct(fields) => fields,
+        DataType::List(element) | DataType::Map(element, _) => inside(element),
+        _ => &NOTHING,
+    }
 }

@@ -77,6 +77,13 @@ impl DeltaTable {
             self.forget(&mut latest).await;
         }
         latest.table.update_incremental(None).await.map_err(|error| self.translate(error))?;
+        if latest.snapshot.is_none()
+            && let Some(version) = latest.table.version()
+            && !history::keeps(&*self.logs.object_store(None), version).await?
+        {
+            self.forget(&mut latest).await;
+            return Err(Error::malformed(format!("Delta log: commits before version {version} are missing")));
+        }
         if let Some(snapshot) = latest.snapshot.as_ref().filter(|_| latest.table.version() == known) {
             return Ok(snapshot.clone());
         }
@@ -133,12 +140,12 @@ impl DeltaTable {
             unsupported @ Error::UnsupportedFeature { .. } => unsupported,
             error => {
                 tracing::debug!(%error, version, "a version of a Delta table that cannot be loaded");
-                Error::PinNotFound { what: format!("version {version} is no longer kept") }
+                no_longer_kept(version)
             }
         })?;
         let state = table.snapshot().map_err(|error| self.translate(error))?.clone();
         if state.version() != version {
-            return Err(Error::PinNotFound { what: format!("version {version} is no longer kept") });
+            return Err(no_longer_kept(version));
         }
         self.keep(self.old(state).await?).await
     }
@@ -179,10 +186,21 @@ impl DeltaTable {
     /// SECURITY: an old version is read with the table's columns of today where the format tells columns from their
     /// names: rules and contract speak of these, and a name may have been another column's then.
     async fn old(&self, state: DeltaTableState) -> Result<Arc<Snapshot>, Error> {
+        let version = state.version();
+        if !history::keeps(&*self.logs.object_store(None), version).await? {
+            return Err(no_longer_kept(version));
+        }
         let today = self.latest.lock().await.table.snapshot().map_err(|error| self.translate(error))?.clone();
+        let (then, mapping_then) = columns(&state)?;
         let (columns, mapping) = columns(&today)?;
+        // Where the mapping was removed since, or removed and made anew, nothing says which column is which.
+        if mapping_then != Mapping::None
+            && (mapping == Mapping::None || !schema::are_the_same(then.fields(), columns.fields()))
+        {
+            return Err(Error::unsupported("time travel to before a column mapping was removed"));
+        }
         if mapping == Mapping::None {
-            return self.snapshot_of(state).await;
+            return self.snapshot_with(state, then, mapping_then).await;
         }
         self.snapshot_with(state, columns, mapping).await
     }
@@ -260,6 +278,10 @@ impl OpenTable for DeltaTable {
         let in_commit = InCommit::read(today.metadata().configuration())?;
         history::versions(&*self.logs.object_store(None), in_commit, today.version(), versions_max).await
     }
+}
+
+fn no_longer_kept(version: u64) -> Error {
+    Error::PinNotFound { what: format!("version {version} is no longer kept") }
 }
 
 /// The columns of a version, and how files name them.

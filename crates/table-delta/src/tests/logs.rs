@@ -315,3 +315,31 @@ async fn partition_values_have_their_types() {
         }
     }
 }
+
+/// A checksum file says what the columns are, and so would stand for the commits before.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_whose_commits_are_gone_are_not_read_in_part() {
+    let hand = versions(&[]);
+    let (_, whole) = checkpointed(&versions(&[])).await;
+    parquet(&hand.log(&format!("{:020}.checkpoint.parquet", 3)), &[whole]);
+    let columns = metadata(json!([field("n", "long", json!({}))]), &[], json!({}));
+    let checksum = json!({"tableSizeBytes": 1, "numFiles": 3, "numMetadata": 1, "numProtocol": 1,
+        "metadata": columns["metaData"], "protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
+    for version in 1..3 {
+        fs::write(hand.log(&format!("{version:020}.crc")), checksum.to_string()).unwrap();
+    }
+    let at = |version: u64| Pin::Version(version.to_string());
+    assert_eq!(hand.rows(&at(2), &["n"]).await.unwrap().len(), 30, "all is there");
+    for (gone, lost) in [(0, vec![0, 1, 2]), (1, vec![0, 1, 2])] {
+        fs::remove_file(hand.log(&format!("{gone:020}.json"))).unwrap();
+        for version in lost {
+            let error = hand.rows(&at(version), &["n"]).await.expect_err("it is not whole");
+            assert!(format!("{error:?}").contains("no longer kept"), "{gone} gone, {version}: {error:?}");
+        }
+        assert_eq!(hand.rows(&Pin::Latest, &["n"]).await.unwrap(), left());
+    }
+    fs::remove_file(hand.log(&format!("{:020}.checkpoint.parquet", 3))).unwrap();
+    fs::write(hand.log(&format!("{:020}.crc", 3)), checksum.to_string()).unwrap();
+    let error = hand.rows(&Pin::Latest, &["n"]).await.expect_err("nor is the newest");
+    assert!(format!("{error:?}").contains("commits before version 3 are missing"), "{error:?}");
+}

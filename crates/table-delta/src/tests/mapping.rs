@@ -115,3 +115,50 @@ async fn nested_columns_are_found_after_they_were_renamed_dropped_and_added() {
         assert_eq!(found, ["2", "2"], "{mode}");
     }
 }
+
+/// Whoever may read `a` may read what is called so today, in no version what was called so once.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_from_before_a_mapping_was_removed_are_refused() {
+    let named = |name: &str, id: i32, physical: &str| {
+        let mapping = json!({"delta.columnMapping.id": id, "delta.columnMapping.physicalName": physical});
+        field(name, "string", mapping)
+    };
+    let rows = |columns: [(&str, &str); 2]| {
+        RecordBatch::try_from_iter(
+            columns.map(|(name, value)| (name, Arc::new(StringArray::from(vec![value])) as ArrayRef)),
+        )
+        .unwrap()
+    };
+    let by_name = || json!({"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "2"});
+    let none = || json!({"delta.columnMapping.mode": "none"});
+    let hand = Hand::new();
+    let old = hand.data("old.parquet", &rows([("a", "was a"), ("b", "was b")]), json!({}));
+    hand.commit(
+        0,
+        &[
+            protocol(&["columnMapping"]),
+            metadata(json!([named("a", 1, "a"), named("b", 2, "b")]), &[], by_name()),
+            old.clone(),
+        ],
+    );
+    // They change their names: what is `a` today was `b`, at every version.
+    hand.commit(1, &[metadata(json!([named("b", 1, "a"), named("a", 2, "b")]), &[], by_name())]);
+    let first = Pin::Version("0".to_owned());
+    assert_eq!(hand.rows(&first, &["a"]).await.unwrap(), ["was b"]);
+    // The mapping goes, and the file is written anew.
+    let new = hand.data("new.parquet", &rows([("b", "was a"), ("a", "was b")]), json!({}));
+    let gone =
+        json!({"remove": {"path": "old.parquet", "dataChange": false, "deletionTimestamp": 1_700_000_000_000_i64}});
+    let plain = json!([field("b", "string", json!({})), field("a", "string", json!({}))]);
+    hand.commit(2, &[metadata(plain, &[], none()), gone, new]);
+    assert_eq!(hand.rows(&Pin::Latest, &["a"]).await.unwrap(), ["was b"]);
+    let refused = |found: Result<Vec<String>, _>| {
+        let error = format!("{:?}", found.expect_err("nothing says which column is which"));
+        assert!(error.contains("before a column mapping was removed"), "{error}");
+    };
+    refused(hand.rows(&first, &["a"]).await);
+    // A new one has other physical names for them.
+    hand.commit(3, &[metadata(json!([named("b", 1, "b"), named("a", 2, "a")]), &[], by_name())]);
+    assert_eq!(hand.rows(&Pin::Latest, &["a"]).await.unwrap(), ["was b"]);
+    refused(hand.rows(&first, &["a"]).await);
+}
